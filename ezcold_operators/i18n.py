@@ -1,0 +1,40 @@
+"""The one translation function. Sentences that a person reads are written `_("... {host} ...").format(host=host)`.
+
+English is the source language; French is in locales/. The language of the process: EZCOLD_LANG, else the usual
+LC_ALL, LC_MESSAGES, LANG (gettext's own order).
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+from functools import lru_cache
+from pathlib import Path
+
+LOCALES = Path(__file__).parent / "locales"
+DOMAIN = "ezcold"
+
+
+@lru_cache(maxsize=8)
+def catalogue(language: str) -> gettext.NullTranslations:
+    """The catalogue of a language tag ("fr", "fr_FR.UTF-8"); the untranslated one where there is none."""
+    return gettext.translation(DOMAIN, LOCALES, languages=[language], fallback=True)
+
+
+def language() -> str:
+    """The tag of this process's language, "en" when nothing says otherwise."""
+    for variable in ("EZCOLD_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable)
+        if value:
+            return "en" if value.split(".")[0] in {"C", "POSIX"} else value
+    return "en"
+
+
+def _(text: str) -> str:
+    """The sentence in the process's language."""
+    return catalogue(language()).gettext(text)
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """The sentence for a count in the process's language."""
+    return catalogue(language()).ngettext(one, many, count)
