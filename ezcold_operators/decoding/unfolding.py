@@ -1,0 +1,282 @@
+"""One item being opened: counts what comes out against the limits, writes every document to a file of our own naming.
+
+An opener reads one container and hands what it finds to the `Unfolding` it was given:
+
+    def open_x(part: Path, name: str | None, path: str, session: Unfolding) -> None
+
+`part` holds the container's bytes, `name` the name it was sent under, `path` its place in the item ("" for the item
+itself). For each file in it the opener calls `session.add` (final documents, streamed) or `session.scratch` followed by
+`session.descend` (things that may be containers themselves). It raises Undecodable, or whatever its library raises,
+when the container cannot be read: `descend` then quarantines, and lists the container itself if nothing came of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from ..errors import Undecodable
+from .base import Decoded, Envelope, Found, Headers, Options, Role
+from .sniff import container_kind, sniff
+
+UNNAMED_TYPE = "application/octet-stream"
+SMALL = 1_000_000
+"""Bytes below which a ratio proves nothing: a text of a megabyte in a kilobyte of zip is no bomb."""
+MAX_REASONS = 5
+HEAD = 4096
+"""First bytes of a document that are enough to know its type."""
+
+Opener = Callable[[Path, "str | None", str, "Unfolding"], None]
+
+OPENERS: dict[str, str] = {
+    "mail": "ezcold_operators.decoding.mime:open_mail",
+    "outlook": "ezcold_operators.decoding.outlook:open_outlook",
+    "tnef": "ezcold_operators.decoding.tnef:open_tnef",
+    "smime": "ezcold_operators.decoding.smime:open_smime",
+    "archive": "ezcold_operators.decoding.archive:open_archive",
+}
+"""Word of `unpack` -> module:function; imported when the first such container is met."""
+
+
+class LimitExceeded(Undecodable):
+    """A bound of `limits` was reached; the text begins with the limit's name.
+
+    :param whole: the whole item stops here (documents, bytes), not only one container (depth, ratio).
+    """
+
+    def __init__(self, message: str, whole: bool = False) -> None:
+        super().__init__(message)
+        self.whole = whole
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file in the work directory and what was learnt while writing it."""
+
+    file: Path
+    size: int
+    sha256: str
+    head: bytes
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A container being opened: its size, the bytes that came out of it so far."""
+
+    path: str
+    size: int
+    produced: int = 0
+
+
+def join(path: str, inner: str) -> str:
+    """Path of `inner` inside the container at `path`; `inner` alone at the top."""
+    return f"{path}/{inner}" if path else inner
+
+
+class Unfolding:
+    """The state of one item's decoding.
+
+    :param workdir: an existing directory that belongs to this item alone.
+    :param item_size: bytes of the raw item, against which `max_ratio` is measured.
+    """
+
+    def __init__(self, workdir: Path, options: Options, item_size: int) -> None:
+        self.workdir = workdir
+        self.options = options
+        self.limits = options.limits
+        self.documents: list[Found] = []
+        self.headers: Headers | None = None
+        self.envelope: Envelope | None = None
+        self._reasons: list[str] = []
+        self._frames = [_Frame("", item_size)]
+        self._files = 0
+        self._bytes = 0
+
+    # -- what openers ask
+
+    def allows(self, kind: str) -> bool:
+        """Whether the launcher's `unpack` opens this kind of container."""
+        return kind in self.options.unpack
+
+    @property
+    def depth(self) -> int:
+        """Containers around what is being opened now, the item itself included."""
+        return len(self._frames)
+
+    def new_file(self) -> Path:
+        """A path in the work directory that does not exist yet."""
+        self._files += 1
+        return self.workdir / f"{self._files:06d}"
+
+    # -- what openers give
+
+    def add(
+        self,
+        data: bytes | Iterable[bytes],
+        *,
+        name: str | None,
+        path: str,
+        media_type: str = UNNAMED_TYPE,
+        role: Role = "attachment",
+        inline: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Found:
+        """Write one document, hashing as it goes.
+
+        :raises LimitExceeded: too many documents, too many bytes, or too much for its container's size.
+        """
+        return self.adopt(
+            self.scratch(data), name=name, path=path, media_type=media_type, role=role, inline=inline, metadata=metadata
+        )
+
+    def scratch(self, data: bytes | Iterable[bytes]) -> Written:
+        """Write bytes to a new file that is not a document yet: `adopt` or `descend` decides, or the caller unlinks it.
+
+        :raises LimitExceeded: too many bytes, or too much for its container's size.
+        """
+        file = self.new_file()
+        digest = hashlib.sha256()
+        size, head = 0, b""
+        try:
+            with file.open("xb", buffering=0) as out:
+                for piece in (data,) if isinstance(data, bytes) else data:
+                    self._count(len(piece))
+                    digest.update(piece)
+                    out.write(piece)
+                    if size < HEAD:
+                        head = (head + piece[: HEAD - size]) if head else bytes(piece[:HEAD])
+                    size += len(piece)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+        return Written(file, size, digest.hexdigest(), head)
+
+    def adopt(
+        self,
+        written: Written,
+        *,
+        name: str | None,
+        path: str,
+        media_type: str = UNNAMED_TYPE,
+        role: Role = "attachment",
+        inline: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Found:
+        """Make a written file a document.
+
+        :raises LimitExceeded: it would be one document too many.
+        """
+        if len(self.documents) >= self.limits.max_documents:
+            written.file.unlink(missing_ok=True)
+            raise LimitExceeded(f"max_documents: more than {self.limits.max_documents} documents in one item", True)
+        found = Found(
+            name=name,
+            path=path or "1",
+            media_type=media_type,
+            size=written.size,
+            sha256=written.sha256,
+            file=written.file,
+            sniffed=sniff(written.head, written.file),
+            role=role,
+            inline=inline,
+            metadata=dict(metadata or {}),
+        )
+        self.documents.append(found)
+        return found
+
+    def quarantine(self, reason: str) -> None:
+        """Say that something could not be read for certain; the first few reasons are kept, repeats are not."""
+        if reason not in self._reasons:
+            self._reasons.append(reason)
+
+    def descend(
+        self,
+        written: Written,
+        *,
+        name: str | None,
+        path: str,
+        media_type: str = UNNAMED_TYPE,
+        inline: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        kind: str | None = None,
+    ) -> None:
+        """Open a written file if it is a container that `unpack` allows, else make it a document.
+
+        :param kind: a word of `unpack` when the caller knows what it is; by default declared type and content decide.
+        :raises LimitExceeded: only for limits of the whole item; any other failure becomes a quarantine.
+        """
+        kind = kind or container_kind(written.head, written.file, media_type, name)
+
+        def keep() -> None:
+            self.adopt(written, name=name, path=path, media_type=media_type, inline=inline, metadata=metadata)
+
+        if kind is None or not self.allows(kind):
+            return keep()
+        before = len(self.documents)
+        try:
+            with self.entering(path, written.size):
+                self.opener(kind)(written.file, name, path, self)
+        except LimitExceeded as error:
+            if error.whole:
+                raise
+            self.quarantine(str(error))
+        except Undecodable as error:
+            self.quarantine(f"{path}: {error}" if path else str(error))
+            if len(self.documents) == before:
+                return keep()
+        except Exception as error:  # hostile bytes make third-party readers raise anything at all
+            self.quarantine(f"{path or name or 'item'}: the {kind} container cannot be read ({type(error).__name__})")
+            if len(self.documents) == before:
+                return keep()
+        if all(found.file != written.file for found in self.documents[before:]):
+            written.file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def entering(self, path: str, size: int) -> Iterator[None]:
+        """Count one container more around what is added inside the `with`; the item itself is free.
+
+        :raises LimitExceeded: `max_depth` containers are open already.
+        """
+        if len(self._frames) > self.limits.max_depth + 1:
+            raise LimitExceeded(f"max_depth: {path} lies deeper than {self.limits.max_depth} containers")
+        self._frames.append(_Frame(path, size))
+        try:
+            yield
+        finally:
+            self._frames.pop()
+
+    @staticmethod
+    def opener(kind: str) -> Opener:
+        """The function that opens this kind of container.
+
+        :raises Undecodable: its optional library is not installed.
+        """
+        module, _, function = OPENERS[kind].partition(":")
+        try:
+            return cast(Opener, getattr(import_module(module), function))
+        except ImportError as error:
+            raise Undecodable(f"{kind} containers cannot be opened: {error.name} is not installed") from error
+
+    # -- the answer
+
+    def result(self) -> Decoded:
+        """What was found so far."""
+        reasons, more = self._reasons[:MAX_REASONS], len(self._reasons) - MAX_REASONS
+        text = "; ".join(reasons) + (f"; and {more} more" if more > 0 else "")
+        return Decoded(tuple(self.documents), self.headers, self.envelope, text or None)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes > self.limits.max_unfolded_bytes:
+            raise LimitExceeded(f"max_item_mb: more than {self.limits.max_unfolded_bytes} bytes in one item", True)
+        for frame in self._frames:
+            frame.produced += size
+            if frame.produced > SMALL and frame.produced > frame.size * self.limits.max_ratio:
+                raise LimitExceeded(
+                    f"max_ratio: {frame.path or 'it'} unfolds to over {self.limits.max_ratio} times itself"
+                )
