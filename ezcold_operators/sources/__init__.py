@@ -1,4 +1,4 @@
-"""Which file serves which protocol. Files are imported when their protocol is used, so that parsing a DAG stays fast."""
+"""Which file serves which protocol. Files are imported when their protocol is used: a DAG's parse stays fast."""
 
 from __future__ import annotations
 
