@@ -1,0 +1,66 @@
+"""Claims save double work; what is correct never depends on them. They end with their holder (see leases)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, or_, select, update
+
+from ezcold_operators.errors import Unavailable
+from ezcold_operators.ledger import holders
+from ezcold_operators.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
+from ezcold_operators.ledger.ledger import Ledger
+
+
+def claim(
+    ledger: Ledger, conn: Connection, table: Table, where: ColumnElement[bool], limit: int, after_id: int = 0
+) -> list[int]:
+    """Claim up to `limit` rows with an id above `after_id` that nobody living has claimed; their ids, ascending."""
+    now, holder = ledger.now(conn), holders.me()
+    found: list[int] = []
+    others = select(table.c.claimed_by).where(where, table.c.claimed_until >= now, table.c.claimed_by != holder)
+    dead = [h for h in conn.execute(others.distinct()).scalars() if holders.is_dead(h)]
+    free = or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, table.c.claimed_by.in_([*dead, holder]))
+    query = select(table.c.id).where(where, free, table.c.id > after_id).order_by(table.c.id).limit(limit)
+    found = list(conn.execute(query.with_for_update(skip_locked=True)).scalars())
+    if found:
+        values = {"claimed_by": holder, "claimed_until": now + LEASE_SECONDS}
+        conn.execute(update(table).where(table.c.id.in_(found)).values(values))
+    return found
+
+
+def release(conn: Connection, table: Table, ids: Sequence[int]) -> None:
+    """Give up claims of ours."""
+    if ids:
+        mine = table.c.id.in_(ids) & (table.c.claimed_by == holders.me())
+        conn.execute(update(table).where(mine).values(claimed_by=None, claimed_until=None))
+
+
+@contextmanager
+def renewed(ledger: Ledger, table: Table) -> Iterator[None]:
+    """Renew every claim of this process on `table` while the block works."""
+    stop = Event()
+
+    def beat() -> None:
+        while not stop.wait(HEARTBEAT_SECONDS):
+            try:
+                with ledger.transaction("claims.renew") as conn:
+                    values: dict[str, Any] = {"claimed_until": ledger.now(conn) + LEASE_SECONDS}
+                    conn.execute(update(table).where(table.c.claimed_by == holders.me()).values(values))
+            except Unavailable:
+                continue  # claims that run out cost double work, nothing else
+
+    thread = Thread(target=beat, name=f"claims {table.name}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        with ledger.transaction("claims.release") as conn:
+            conn.execute(
+                update(table).where(table.c.claimed_by == holders.me()).values(claimed_by=None, claimed_until=None)
+            )

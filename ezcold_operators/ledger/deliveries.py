@@ -1,0 +1,192 @@
+"""Verdicts and deliveries in the ledger: owed -> sending -> sent, or quarantined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+
+from ezcold_operators.ledger.events import Event, clean, record
+from ezcold_operators.ledger.items import ATTEMPTS, quarantine
+from ezcold_operators.ledger.ledger import Ledger
+from ezcold_operators.ledger.tables import delivery, document, item
+
+OPEN = ("owed", "sending")
+CLOSED = ("sent", "dismissed")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the filter room says of one document."""
+
+    document_id: int
+    item_id: int
+    verdict: str
+    """accepted, rejected or quarantined."""
+    scenarios: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def unjudged(conn: Connection, launcher: str, limit: int) -> list[Any]:
+    """Documents without a verdict, with what is known of their item, oldest first."""
+    query = (
+        select(document, item.c.envelope, item.c.name.label("item_name"))
+        .join(item, item.c.id == document.c.item_id)
+        .where(document.c.launcher == launcher, document.c.verdict.is_(None))
+        .order_by(document.c.id)
+        .limit(limit)
+    )
+    return list(conn.execute(query).all())
+
+
+def judge(ledger: Ledger, conn: Connection, run_id: str, launcher: str, verdicts: Sequence[Verdict]) -> None:
+    """Write verdicts and what is owed for them; a document already judged by another run stays as it is."""
+    now = ledger.now(conn)
+    ledger.serialise(conn, f"judge {launcher}")
+    ids = [v.document_id for v in verdicts]
+    free = set(
+        conn.execute(select(document.c.id).where(document.c.id.in_(ids), document.c.verdict.is_(None))).scalars()
+    )
+    mine = [v for v in verdicts if v.document_id in free]
+    if not mine:
+        return
+    conn.execute(
+        update(document)
+        .where(document.c.id == bindparam("_id"))
+        .values(verdict=bindparam("_verdict"), reason=bindparam("_reason")),
+        [{"_id": v.document_id, "_verdict": v.verdict, "_reason": clean(v.reason)} for v in mine],
+    )
+    owed = [
+        {"document_id": v.document_id, "item_id": v.item_id, "launcher": launcher, "scenario": s, "state": "owed",
+         "owed_at": now}
+        for v in mine for s in v.scenarios
+    ]  # fmt: skip
+    if owed:
+        conn.execute(insert(delivery), owed)
+    record(
+        conn, now, run_id, launcher,
+        [Event(v.verdict, v.item_id, v.document_id, v.reason or ", ".join(v.scenarios)) for v in mine],
+    )  # fmt: skip
+    for v in mine:
+        if v.verdict == "quarantined":
+            quarantine(conn, now, run_id, launcher, v.item_id, v.reason)
+
+
+def owing(conn: Connection, launcher: str) -> dict[str, int]:
+    """Deliveries still owed, by scenario."""
+    rows = conn.execute(
+        select(delivery.c.scenario, func.count())
+        .where(delivery.c.launcher == launcher, delivery.c.state.in_(OPEN))
+        .group_by(delivery.c.scenario)
+        .order_by(delivery.c.scenario)
+    )
+    return {str(scenario): int(count) for scenario, count in rows}
+
+
+def rows(conn: Connection, ids: Sequence[int]) -> list[Any]:
+    """Deliveries with their document and item, by delivery id."""
+    columns = [
+        delivery, document.c.name, document.c.media_type, document.c.size, document.c.sha256, document.c.metadata,
+        document.c.path, document.c.role, item.c.sender, item.c.recipients, item.c.subject, item.c.message_id,
+        item.c.sent_at.label("mail_date"), item.c.received_at, item.c.name.label("item_name"), item.c.envelope,
+        item.c.source_key,
+    ]  # fmt: skip
+    query = (
+        select(*columns)
+        .join(document, document.c.id == delivery.c.document_id)
+        .join(item, item.c.id == delivery.c.item_id)
+        .where(delivery.c.id.in_(ids))
+        .order_by(delivery.c.id)
+    )
+    return list(conn.execute(query).all())
+
+
+def sending(
+    ledger: Ledger, conn: Connection, run_id: str, launcher: str, driver: str, prepared: Sequence[Mapping[str, Any]]
+) -> set[int]:
+    """Take prepared deliveries from owed to sending; the ids that were ours to take. The rest lost a race."""
+    won = set()
+    for one in prepared:
+        values = {k: v for k, v in one.items() if k != "delivery_id"} | {"state": "sending", "driver": driver}
+        same = (delivery.c.id == one["delivery_id"]) & (delivery.c.state == "owed")
+        if conn.execute(update(delivery).where(same).values(values)).rowcount == 1:
+            won.add(int(one["delivery_id"]))
+    return won
+
+
+def sent(
+    ledger: Ledger, conn: Connection, run_id: str, launcher: str, receipts: Sequence[tuple[Any, str, str]]
+) -> None:
+    """Take (row, receipt, detail) from sending to sent."""
+    now = ledger.now(conn)
+    if not receipts:
+        return
+    ids = [row.id for row, _receipt, _detail in receipts]
+    still = set(
+        conn.execute(select(delivery.c.id).where(delivery.c.id.in_(ids), delivery.c.state == "sending")).scalars()
+    )
+    mine = [r for r in receipts if r[0].id in still]
+    if not mine:
+        return
+    conn.execute(
+        update(delivery)
+        .where(delivery.c.id == bindparam("_id"), delivery.c.state == "sending")
+        .values(state="sent", receipt=bindparam("_receipt"), sent_at=now, last_error="", claimed_by=None,
+                claimed_until=None),
+        [{"_id": row.id, "_receipt": clean(receipt)} for row, receipt, _detail in mine],
+    )  # fmt: skip
+    record(
+        conn, now, run_id, launcher,
+        [Event("sent", row.item_id, row.document_id, f"{row.scenario}: {detail}") for row, _receipt, detail in mine],
+    )  # fmt: skip
+
+
+def back_to_owed(conn: Connection, ids: Sequence[int], error: str) -> None:
+    """Certainly not sent, and not the file's fault: owed again, no attempt counted."""
+    conn.execute(
+        update(delivery)
+        .where(delivery.c.id.in_(ids), delivery.c.state.in_(OPEN))
+        .values(state="owed", last_error=clean(error), claimed_by=None, claimed_until=None)
+    )
+
+
+def refused(ledger: Ledger, conn: Connection, run_id: str, launcher: str, row: Any, error: str, *, last: bool) -> bool:
+    """The scenario refuses this file (or, `last`, a person must decide): count it; True if it is now quarantined."""
+    attempts = int(row.attempts) + 1
+    out = last or attempts >= ATTEMPTS
+    values = {"attempts": attempts, "last_error": clean(error), "claimed_by": None, "claimed_until": None,
+              "state": "quarantined" if out else "owed"}  # fmt: skip
+    moved = conn.execute(
+        update(delivery).where(delivery.c.id == row.id, delivery.c.state.in_(OPEN)).values(values)
+    ).rowcount
+    if not moved:
+        return False
+    now = ledger.now(conn)
+    record(conn, now, run_id, launcher, [Event("refused", row.item_id, row.document_id, f"{row.scenario}: {error}")])
+    if out:
+        quarantine(conn, now, run_id, launcher, row.item_id, f"{row.scenario}: {error}")
+    return out
+
+
+def orphans(conn: Connection, launcher: str, affiliated: Sequence[str]) -> list[int]:
+    """Open deliveries to scenarios that this launcher is no longer affiliated to."""
+    where = [delivery.c.launcher == launcher, delivery.c.state.in_(OPEN)]
+    if affiliated:
+        where.append(delivery.c.scenario.not_in(affiliated))
+    return list(conn.execute(select(delivery.c.id).where(*where).order_by(delivery.c.id)).scalars())
+
+
+def open_claimable(launcher: str, scenario: str, state: str) -> Any:
+    """The condition of a claim on this scenario's deliveries in one state."""
+    return (delivery.c.launcher == launcher) & (delivery.c.scenario == scenario) & (delivery.c.state == state)
+
+
+def unsettled_filter() -> Any:
+    """Documents or deliveries of an item that keep it from being settled."""
+    waiting = select(document.c.id).where(
+        document.c.item_id == item.c.id, or_(document.c.verdict.is_(None), document.c.verdict == "quarantined")
+    )
+    open_ones = select(delivery.c.id).where(delivery.c.item_id == item.c.id, delivery.c.state.not_in(CLOSED))
+    return waiting.exists() | open_ones.exists()

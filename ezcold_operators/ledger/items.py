@@ -1,0 +1,318 @@
+"""Items in the ledger: which are known, staging new ones, what decoding found in them, settling them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from ezcold_operators.ledger.events import Event, clean, record
+from ezcold_operators.ledger.ledger import Ledger, dump
+from ezcold_operators.ledger.tables import delivery, document, event, item, place
+
+ATTEMPTS = 3
+"""After so many failures that an item itself caused, it is quarantined."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """One item as the fetch room hands it over: staged if it has a sha256, else with the reason why it is not."""
+
+    key: str
+    fingerprint: str
+    place: str
+    name: str
+    size: int
+    handle: Mapping[str, Any]
+    received: datetime | None
+    sha256: str | None
+    reason: str = ""
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """One document as the decode room hands it over."""
+
+    path: str
+    name: str | None
+    media_type: str
+    sniffed: str | None
+    role: str
+    inline: bool
+    size: int
+    sha256: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecoding:
+    """What decoding one item gave."""
+
+    item_id: int
+    documents: Sequence[NewDocument]
+    sender: str = ""
+    recipients: str = ""
+    subject: str = ""
+    message_id: str = ""
+    sent: datetime | None = None
+    envelope: Mapping[str, Any] | None = None
+    quarantined: str = ""
+    events: Sequence[Event] = field(default_factory=tuple)
+
+
+def known(conn: Connection, launcher: str, keys: Sequence[str]) -> set[tuple[str, str]]:
+    """The (key, fingerprint) pairs among these keys that need no download."""
+    rows = conn.execute(
+        select(item.c.source_key, item.c.fingerprint).where(
+            item.c.launcher == launcher, item.c.source_key.in_(keys), item.c.state != "missing"
+        )
+    )
+    return {(row.source_key, row.fingerprint) for row in rows}
+
+
+def any_missing(conn: Connection, launcher: str) -> bool:
+    """Some item's bytes must be fetched again: marks must not be trusted to skip it."""
+    query = select(item.c.id).where(item.c.launcher == launcher, item.c.state == "missing").limit(1)
+    return conn.execute(query).first() is not None
+
+
+def marks(conn: Connection, launcher: str) -> dict[str, str]:
+    rows = conn.execute(select(place.c.place, place.c.mark).where(place.c.launcher == launcher))
+    return {row.place: row.mark for row in rows}
+
+
+def save_marks(conn: Connection, launcher: str, new: Mapping[str, str]) -> None:
+    if not new:
+        return
+    conn.execute(delete(place).where(place.c.launcher == launcher, place.c.place.in_(list(new))))
+    conn.execute(insert(place), [{"launcher": launcher, "place": p, "mark": m} for p, m in new.items()])
+
+
+def stage(
+    ledger: Ledger, conn: Connection, run_id: str, launcher: str, new: Sequence[NewItem], by_content: bool, files: bool
+) -> int:
+    """Insert what nobody has inserted yet; the number of items newly staged (duplicates included).
+
+    :param by_content: bytes that this launcher already took become a `duplicate_of` (launcher.md, `duplicates`).
+    :param files: a file is the same only under the same relative path.
+    """
+    ledger.serialise(conn, f"stage {launcher}")  # so that nobody else inserts between our look and our insert
+    now = ledger.now(conn)
+    rows = {(row["source_key"], row["fingerprint"]): row for row in (_row(run_id, launcher, one, now) for one in new)}
+    at = _present(conn, launcher, rows)
+    fresh = [row for pair, row in rows.items() if pair not in at]
+    back = [row for pair, row in rows.items() if pair in at and at[pair].state == "missing"]
+    if by_content:
+        _find_originals(conn, launcher, [*fresh, *back], files)
+    if fresh:
+        conn.execute(insert(item), fresh)
+    for row in back:
+        _bring_back(conn, row, at[row["source_key"], row["fingerprint"]])
+    ids = _present(conn, launcher, rows) if fresh or back else {}
+    twins = _link_twins(conn, fresh, ids, files) if by_content else {}
+    events: list[Event] = []
+    for row in (*fresh, *back):
+        item_id = int(ids[row["source_key"], row["fingerprint"]].id)
+        events.extend(_staging_events(item_id, row, twins.get(item_id)))
+    record(conn, now, run_id, launcher, events)
+    return sum(1 for row in (*fresh, *back) if row["sha256"])
+
+
+def _row(run_id: str, launcher: str, one: NewItem, now: float) -> dict[str, Any]:
+    state = "quarantined" if one.quarantined else ("staged" if one.sha256 else "missing")
+    return {
+        "launcher": launcher, "source_key": clean(one.key), "fingerprint": clean(one.fingerprint),
+        "place": clean(one.place), "name": clean(one.name), "handle": dump(one.handle), "size": one.size,
+        "sha256": one.sha256, "received_at": one.received.timestamp() if one.received else None, "state": state,
+        "reason": clean(one.reason), "run_id": run_id, "staged_at": now, "duplicate_of": None,
+        "attempts": 0 if one.sha256 else 1,
+    }  # fmt: skip
+
+
+def _present(conn: Connection, launcher: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    wanted = set(pairs)
+    rows = conn.execute(
+        select(item.c.id, item.c.source_key, item.c.fingerprint, item.c.state, item.c.attempts).where(
+            item.c.launcher == launcher, item.c.source_key.in_([key for key, _fingerprint in wanted])
+        )
+    )
+    return {(row.source_key, row.fingerprint): row for row in rows if (row.source_key, row.fingerprint) in wanted}
+
+
+def _find_originals(conn: Connection, launcher: str, rows: Sequence[dict[str, Any]], files: bool) -> None:
+    """Same bytes, taken by an earlier batch: nothing to decode, the item is settled together with its original."""
+    hashes = [row["sha256"] for row in rows if row["sha256"]]
+    if not hashes:
+        return
+    found = conn.execute(
+        select(item.c.id, item.c.sha256, item.c.name, item.c.source_key, item.c.fingerprint)
+        .where(item.c.launcher == launcher, item.c.sha256.in_(hashes), item.c.duplicate_of.is_(None))
+        .order_by(item.c.id.desc())
+    ).all()
+    first = {(one.sha256, one.name if files else ""): one for one in found}
+    for row in rows:
+        one = first.get((row["sha256"], row["name"] if files else ""))
+        if one is not None and (one.source_key, one.fingerprint) != (row["source_key"], row["fingerprint"]):
+            row["duplicate_of"], row["state"] = one.id, "decoded"
+
+
+def _link_twins(
+    conn: Connection, fresh: Sequence[dict[str, Any]], ids: Mapping[tuple[str, str], Any], files: bool
+) -> dict[int, int]:
+    """Same bytes twice within one batch: the first is the original."""
+    first: dict[tuple[str, str], int] = {}
+    twins: dict[int, int] = {}
+    for row in fresh:
+        if not row["sha256"] or row["duplicate_of"] is not None:
+            continue
+        item_id = int(ids[row["source_key"], row["fingerprint"]].id)
+        original = first.setdefault((row["sha256"], row["name"] if files else ""), item_id)
+        if original != item_id:
+            twins[item_id] = original
+    for item_id, original in twins.items():
+        conn.execute(update(item).where(item.c.id == item_id).values(duplicate_of=original, state="decoded"))
+    return twins
+
+
+def _staging_events(item_id: int, row: Mapping[str, Any], twin: int | None) -> list[Event]:
+    if row["state"] == "quarantined":
+        return [Event("quarantined", item_id, detail=row["reason"])]
+    if not row["sha256"]:
+        return [Event("missing", item_id, detail=row["reason"])]
+    events = [Event("fetched", item_id, detail=row["source_key"])]
+    original = row["duplicate_of"] if twin is None else twin
+    if original is not None:
+        events.append(Event("duplicate", item_id, detail=str(original)))
+    return events
+
+
+def _bring_back(conn: Connection, row: dict[str, Any], at: Any) -> None:
+    """A missing item was read, or could again not be read: only the latter counts as an attempt."""
+    if row["state"] == "missing":
+        row["attempts"] = at.attempts + 1
+        if row["attempts"] >= ATTEMPTS:
+            row["state"] = "quarantined"
+    conn.execute(update(item).where(item.c.id == at.id, item.c.state == "missing").values(row))
+
+
+def decoded(ledger: Ledger, conn: Connection, run_id: str, launcher: str, new: Sequence[NewDecoding]) -> int:
+    """Write down what was found; the number of documents new to the ledger.
+
+    Decoding again adds only what the item does not have yet by (sha256, occurrence), whatever its part number became.
+    """
+    now = ledger.now(conn)
+    ids = [one.item_id for one in new]
+    staged = set(conn.execute(select(item.c.id).where(item.c.id.in_(ids), item.c.state == "staged")).scalars())
+    won = [one for one in new if one.item_id in staged]
+    if not won:
+        return 0
+    # All rows have the same keys, so that one prepared statement serves the batch.
+    same = (item.c.id == bindparam("_id")) & (item.c.state == "staged")
+    columns: dict[str, Any] = {name: bindparam(name) for name in _outcome(won[0]) if name != "_id"}
+    conn.execute(update(item).where(same).values(columns), [_outcome(one) for one in won])
+    have: dict[int, list[Any]] = {}
+    for row in conn.execute(
+        select(document.c.item_id, document.c.path, document.c.sha256).where(document.c.item_id.in_(staged))
+    ):
+        have.setdefault(row.item_id, []).append(row)
+    fresh = [row for one in won for row in _fresh(launcher, one, have.get(one.item_id, []))]
+    if fresh:
+        conn.execute(insert(document), fresh)
+    events: list[Event] = []
+    for one in won:
+        events += [Event("decoded", one.item_id, detail=str(len(one.documents))), *one.events]
+        if one.quarantined:
+            events.append(Event("quarantined", one.item_id, detail=one.quarantined))
+    record(conn, now, run_id, launcher, events)
+    return len(fresh)
+
+
+def _outcome(one: NewDecoding) -> dict[str, Any]:
+    return {
+        "_id": one.item_id, "state": "quarantined" if one.quarantined else "decoded",
+        "reason": clean(one.quarantined), "sender": clean(one.sender), "recipients": clean(one.recipients),
+        "subject": clean(one.subject), "message_id": clean(one.message_id),
+        "sent_at": one.sent.timestamp() if one.sent else None, "claimed_by": None, "claimed_until": None,
+        "envelope": dump(one.envelope) if one.envelope else None,
+    }  # fmt: skip
+
+
+def _fresh(launcher: str, one: NewDecoding, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    have, paths = Counter(row.sha256 for row in rows), {row.path for row in rows}
+    fresh = []
+    for doc in one.documents:
+        if have[doc.sha256] > 0:
+            have[doc.sha256] -= 1
+            continue
+        path, n = clean(doc.path), 1
+        while path in paths:
+            n += 1
+            path = f"{clean(doc.path)}~{n}"
+        paths.add(path)
+        fresh.append(
+            {"item_id": one.item_id, "launcher": launcher, "path": path,
+             "name": clean(doc.name) if doc.name is not None else None, "media_type": clean(doc.media_type),
+             "sniffed": doc.sniffed, "role": doc.role, "inline": doc.inline, "size": doc.size, "sha256": doc.sha256,
+             "metadata": dump(doc.metadata)}
+        )  # fmt: skip
+    return fresh
+
+
+def attempt_failed(ledger: Ledger, conn: Connection, run_id: str, launcher: str, item_id: int, reason: str) -> bool:
+    """Count a failure that the item itself caused; True if that was its last, and it is now quarantined."""
+    attempts = conn.execute(select(item.c.attempts).where(item.c.id == item_id)).scalar_one() + 1
+    out = bool(attempts >= ATTEMPTS)
+    values: dict[str, Any] = {"attempts": attempts, "reason": clean(reason)}
+    if out:
+        values |= {"state": "quarantined", "claimed_by": None, "claimed_until": None}
+    conn.execute(update(item).where(item.c.id == item_id, item.c.state == "staged").values(values))
+    what = "quarantined" if out else "undecoded"
+    record(conn, ledger.now(conn), run_id, launcher, [Event(what, item_id, detail=reason)])
+    return out
+
+
+def quarantine(conn: Connection, now: float, run_id: str, launcher: str, item_id: int, reason: str) -> None:
+    """Put a living item into quarantine; once is enough."""
+    moved = conn.execute(
+        update(item)
+        .where(item.c.id == item_id, item.c.state.in_(("staged", "decoded", "missing")))
+        .values(state="quarantined", reason=clean(reason), claimed_by=None, claimed_until=None)
+    )
+    if moved.rowcount:
+        record(conn, now, run_id, launcher, [Event("quarantined", item_id, detail=reason)])
+
+
+def carry_over(ledger: Ledger, run_id: str, launcher: str, formerly: Sequence[str]) -> None:
+    """A renamed launcher takes its past with it (launcher.md, `formerly`)."""
+    for old in formerly:
+        with ledger.read() as conn:
+            if conn.execute(select(item.c.id).where(item.c.launcher == old).limit(1)).first() is None:
+                continue
+        with ledger.transaction("launcher.rename") as conn:
+            ledger.serialise(conn, f"stage {launcher}")
+            taken = select(item.c.source_key, item.c.fingerprint).where(item.c.launcher == launcher)
+            both = {tuple(row) for row in conn.execute(taken)}
+            mine = conn.execute(
+                select(item.c.id, item.c.source_key, item.c.fingerprint).where(item.c.launcher == old)
+            ).all()
+            ids = [row.id for row in mine if (row.source_key, row.fingerprint) not in both]
+            for start in range(0, len(ids), 500):
+                chunk = ids[start : start + 500]
+                for table, column in ((item, item.c.id), (document, document.c.item_id), (delivery, delivery.c.item_id),
+                                      (event, event.c.item_id)):  # fmt: skip
+                    conn.execute(update(table).where(column.in_(chunk)).values(launcher=launcher))
+            conn.execute(delete(place).where(place.c.launcher.in_((old, launcher))))
+            record(conn, ledger.now(conn), run_id, launcher, [Event("renamed", detail=old)])
+
+
+def handle_of(text: str) -> dict[str, Any]:
+    """The JSON of a handle, envelope or metadata column."""
+    value = json.loads(text)
+    assert isinstance(value, dict)
+    return value

@@ -1,0 +1,87 @@
+"""Bringing the ledger's schema to this version. Alembic is imported only when there is something to migrate."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.i18n import _
+from ezcold_operators.steps import step
+
+HEAD = "0001"
+"""The newest file in migrations/versions; a test holds it against alembic's own answer."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "ezcold_version"
+_LOCK = 0x657A636F6C64  # "ezcold"
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database is at; None if it is empty."""
+    with engine.connect() as conn:
+        if not inspect(conn).has_table(VERSION_TABLE):
+            return None
+        return conn.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()  # noqa: S608
+
+
+def ensure_schema(engine: Engine) -> None:
+    """Migrate if needed, one process at a time.
+
+    :raises ConfigurationError: the ledger was written by a newer ezcold.
+    """
+    if engine.dialect.name == "sqlite":
+        Path(str(engine.url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+    if current(engine) == HEAD:
+        return
+    with _alone(engine):
+        if current(engine) != HEAD:
+            with step("ledger.migrate"):
+                _upgrade(engine)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as conn:
+            conn.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            try:
+                yield
+            finally:
+                conn.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+        return
+    with Path(f"{engine.url.database}.migrate").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    known = {script.revision for script in scripts.walk_revisions()}
+    at = current(engine)
+    if at is not None and at not in known:
+        raise ConfigurationError(
+            _("the ledger is at revision {at}, of a newer ezcold than this one: upgrade ezcold on this machine").format(
+                at=at
+            )
+        )
+
+    def steps(revision: object, context: MigrationContext) -> object:
+        return scripts._upgrade_revs("head", at or "base")
+
+    with engine.connect().execution_options(ezcold_writes=True) as conn, conn.begin():
+        _run(conn, steps, MigrationContext, Operations)
+
+
+def _run(conn: Connection, steps: object, context_class: type, operations_class: type) -> None:
+    context = context_class.configure(conn, opts={"version_table": VERSION_TABLE, "fn": steps})  # type: ignore[attr-defined]
+    with operations_class.context(context):  # type: ignore[attr-defined]
+        context.run_migrations()

@@ -1,0 +1,205 @@
+"""The stage: bytes on our own disk, named by what they are (sha256), durable before anyone believes in them.
+
+    with stage.batch() as batch:
+        blob = batch.put(chunks)      # a temporary file, hashed while written
+        batch.commit()                # fsync of the files, rename, fsync of the folders: all of the batch together
+    (only now a ledger row may name blob.sha256)
+
+A put that finds its blob refreshes the blob's time; the sweep takes only blobs that no row needs and that are old.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ezcold_operators.errors import StageUnavailable
+from ezcold_operators.i18n import _
+from ezcold_operators.steps import step
+
+SYNC_THREADS = 4
+"""fsyncs that run at once: a journalling file system commits them as one group."""
+
+ORPHAN_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes in the stage."""
+
+    sha256: str
+    size: int
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[None]:
+    """Our disk's own troubles as StageUnavailable; everything else as it is."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+            why = _("the disk of the stage {path} is full: make room, then run again; nothing was lost")
+        elif exc.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+            why = _("the stage {path} cannot be written: check its rights and that its disk is mounted for writing")
+        elif exc.errno in {errno.EIO, errno.ESTALE, errno.ENODEV}:
+            why = _("the disk of the stage {path} is failing or gone: mend it, then run again")
+        else:
+            raise
+        raise StageUnavailable(why.format(path=path)) from exc
+
+
+def _fsync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class Stage:
+    """The blobs below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs = root / "blobs"
+        self.tmp = root / "tmp"
+        with mapped(root):
+            for folder in (self.blobs, self.tmp):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob is, or would be."""
+        return self.blobs / sha256[:2] / sha256
+
+    def has(self, sha256: str) -> bool:
+        return self.path(sha256).is_file()
+
+    @contextmanager
+    def workdir(self) -> Iterator[Path]:
+        """A folder of our own on the stage's file system, gone after the block."""
+        folder = self.tmp / f"work-{secrets.token_hex(8)}"
+        with mapped(self.root):
+            folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Several puts that become durable together; what was not committed is gone after the block."""
+        batch = Batch(self)
+        try:
+            yield batch
+        finally:
+            batch.drop()
+
+    def sweep(self, needed: Callable[[Path, str], bool], now: float | None = None) -> int:
+        """Remove old temporary files, and old blobs after `needed(path, sha256)` said no; the number removed.
+
+        `needed` is asked for blobs older than ORPHAN_SECONDS only, and must look into the ledger.
+        """
+        before = (time.time() if now is None else now) - ORPHAN_SECONDS
+        removed = 0
+        for entry in self.tmp.iterdir():
+            if _older(entry, before):
+                with step("stage.sweep_tmp"):
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+        for folder in self.blobs.iterdir():
+            for blob in folder.iterdir():
+                if _older(blob, before) and not needed(blob, blob.name):
+                    removed += 1
+        return removed
+
+
+def _older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except FileNotFoundError:
+        return False
+
+
+class Batch:
+    """Puts on their way into the stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._pending: list[tuple[Path, Blob]] = []
+
+    def put(self, chunks: Iterable[bytes]) -> Blob:
+        """Write and hash. Durable only after commit.
+
+        :raises StageUnavailable: disk full, read-only, failing; errors of `chunks` itself pass through.
+        """
+        temporary = self._stage.tmp / secrets.token_hex(16)
+        digest, size = hashlib.sha256(), 0
+        done = False
+        try:
+            with mapped(self._stage.root):
+                fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(fd, "wb", buffering=0) as out:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    size += len(chunk)
+                    with mapped(self._stage.root):
+                        _write_all(out.fileno(), chunk)
+            done = True
+        finally:
+            if not done:
+                temporary.unlink(missing_ok=True)
+        blob = Blob(digest.hexdigest(), size)
+        self._pending.append((temporary, blob))
+        return blob
+
+    def adopt(self, file: Path, blob: Blob) -> None:
+        """Take over a finished file that lies on the stage's file system and was hashed by its writer."""
+        self._pending.append((file, blob))
+
+    def commit(self) -> None:
+        """Make every put durable, in this order: file contents, names, folders."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        try:
+            with mapped(self._stage.root), ThreadPoolExecutor(SYNC_THREADS) as pool:
+                with step("stage.fsync"):
+                    list(pool.map(_fsync, [temporary for temporary, _blob in pending]))
+                folders: set[Path] = set()
+                with step("stage.rename"):
+                    for temporary, blob in pending:
+                        folders.update(self._place(temporary, blob))
+                with step("stage.fsync_folders"):
+                    list(pool.map(_fsync, folders))
+        except BaseException:
+            self._pending = pending
+            raise
+
+    def _place(self, temporary: Path, blob: Blob) -> Iterator[Path]:
+        target = self._stage.path(blob.sha256)
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            yield self._stage.blobs
+        # Replacing a blob by the same bytes is harmless, refreshes its time, and makes sure that it is durable.
+        temporary.replace(target)
+        yield target.parent
+
+    def drop(self) -> None:
+        """Forget what was not committed."""
+        for temporary, _blob in self._pending:
+            temporary.unlink(missing_ok=True)
+        self._pending = []
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
