@@ -1,0 +1,168 @@
+"""Outlook's rich text: its compression ([MS-OXRTFCP]) undone, objects and pictures in it lifted out."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import Undecodable
+
+MAX_RTF = 30_000_000
+"""Bytes of rich text that are looked into; a longer one is quarantined."""
+_COMPRESSED, _PLAIN = b"LZFu", b"MELA"
+_PRELOAD = (
+    rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor "
+    rb"MS Sans SerifSymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0"
+    + b"\r\n"
+    + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
+)
+_EMBEDDED = 2
+_TOKEN = re.compile(rb"\\bin(\d{1,9}) ?|\\[a-z]{1,32}-?\d{0,10} ?|\\'[0-9a-f]{2}|\\[^a-z]|[{}]", re.DOTALL)
+_CONTROL = re.compile(rb"\\[a-z]+-?\d* ?|\{[^{}]*\}")
+_NOT_HEX = re.compile(rb"[^0-9A-Fa-f]+")
+_HEX_ESCAPE = re.compile(rb"\\'([0-9a-fA-F]{2})")
+_HTML_TAGS = re.compile(rb"\{\\\*\\htmltag\d* ?([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An object or picture found in rich text."""
+
+    kind: str
+    """object, png, jpeg."""
+    class_name: str
+    data: bytes
+
+
+def decompress(raw: bytes) -> bytes:
+    """Compressed RTF to RTF.
+
+    :raises Undecodable: it is of no known form, or cut off.
+    """
+    if len(raw) < 16:
+        raise Undecodable("the compressed rich text has no header")
+    full_size, kind = struct.unpack_from("<I4s", raw, 4)
+    if kind == _PLAIN:
+        return raw[16 : 16 + full_size]
+    if kind != _COMPRESSED:
+        raise Undecodable("the rich text is compressed in an unknown way")
+    if full_size > MAX_RTF:
+        raise Undecodable(f"the rich text is longer than {MAX_RTF} bytes")
+    text = _unpack(raw, full_size)
+    if len(text) < full_size:
+        raise Undecodable("the compressed rich text is cut off")
+    return bytes(text[:full_size])
+
+
+def _unpack(raw: bytes, full_size: int) -> bytearray:
+    out = bytearray(_PRELOAD)
+    start = len(_PRELOAD)
+    end = start + full_size
+    at, total = 16, len(raw)
+    while at < total and len(out) < end:
+        flags = raw[at]
+        at += 1
+        for bit in range(8):
+            if not flags >> bit & 1:
+                out += raw[at : at + 1]
+                at += 1
+            elif at + 1 < total:
+                code = raw[at] << 8 | raw[at + 1]
+                at += 2
+                if not _copy(out, code >> 4, (code & 15) + 2):
+                    return out[start:]
+            if at >= total or len(out) >= end:
+                break
+    return out[start:]
+
+
+def _copy(out: bytearray, place: int, length: int) -> bool:
+    """Repeat earlier text; the dictionary is the last 4,096 bytes, addressed from the very first byte on."""
+    distance = (len(out) - place) % 4096
+    if distance == 0:
+        return False
+    begin = len(out) - distance
+    if begin < 0:
+        out += b" " * length
+        return True
+    if distance >= length:
+        out += out[begin : begin + length]
+    else:
+        for step in range(length):
+            out.append(out[begin + step])
+    return True
+
+
+def html_text(rtf: bytes) -> str:
+    """The HTML tags of encapsulated HTML ([MS-OXRTFEX]), lower case, to see what they refer to; '' if it is no HTML."""
+    if b"\\fromhtml" not in rtf[:4096]:
+        return ""
+    tags = b"\n".join(match.group(1) for match in _HTML_TAGS.finditer(rtf))
+    return _HEX_ESCAPE.sub(lambda match: bytes([int(match.group(1), 16)]), tags).decode("latin-1").lower()
+
+
+def embedded(rtf: bytes) -> Iterator[Embedded]:
+    r"""Everything that rich text carries: `\objdata` of objects, PNG and JPEG pictures outside of objects.
+
+    A picture inside an object is only its appearance. Groups are followed by position, so that depth costs nothing.
+
+    :raises Undecodable: an object is cut off or is a mere link.
+    """
+    stack: list[tuple[str, int]] = []
+    kind, begin, at = "", 0, 0
+    while (match := _TOKEN.search(rtf, at)) is not None:
+        token, at = match.group().strip(), match.end()
+        if match.group(1) is not None:
+            if kind in _PICTURES:
+                yield Embedded(kind, "", rtf[at : at + int(match.group(1))])
+            at += int(match.group(1))
+        elif token == b"{":
+            stack.append((kind, begin))
+            kind = "object" if kind == "object" else ""
+        elif token == b"}":
+            yield from _closed(kind, rtf[begin : match.start()] if kind in _CARRIERS else b"")
+            kind, begin = stack.pop() if stack else ("", 0)
+        elif token in _KINDS and (kind != "object" or token == b"\\objdata"):
+            kind, begin = _KINDS[token], at
+
+
+_KINDS = {b"\\object": "object", b"\\objdata": "objdata", b"\\pngblip": "png", b"\\jpegblip": "jpeg"}
+_PICTURES = ("png", "jpeg")
+_CARRIERS = ("objdata", *_PICTURES)
+
+
+def _closed(kind: str, text: bytes) -> Iterator[Embedded]:
+    if kind == "objdata":
+        yield _ole1(_from_hex(text))
+    elif kind in _PICTURES:
+        data = _from_hex(_CONTROL.sub(b"", text))
+        if data:
+            yield Embedded(kind, "", data)
+
+
+def _from_hex(text: bytes) -> bytes:
+    digits = _NOT_HEX.sub(b"", text)
+    return bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
+
+
+def _ole1(data: bytes) -> Embedded:
+    """The native data of an OLE 1.0 embedded object ([MS-OLEDS] 2.2.5).
+
+    :raises Undecodable: it is a link, or its lengths do not fit.
+    """
+    at, names = 8, []
+    if len(data) < 12 or struct.unpack_from("<I", data, 4)[0] != _EMBEDDED:
+        raise Undecodable("an object in the rich text carries no data of its own")
+    for _ in range(3):
+        if at + 4 > len(data):
+            raise Undecodable("an object in the rich text is cut off")
+        length = struct.unpack_from("<I", data, at)[0]
+        names.append(data[at + 4 : at + 4 + min(length, 255)].split(b"\0")[0].decode("cp1252", "replace"))
+        at += 4 + length
+    size = struct.unpack_from("<I", data, at)[0] if at + 4 <= len(data) else 0
+    native = data[at + 4 : at + 4 + size]
+    if not native or len(native) < size:
+        raise Undecodable("an object in the rich text is cut off")
+    return Embedded("object", names[0], native)
