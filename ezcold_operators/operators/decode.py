@@ -1,0 +1,29 @@
+"""Second room: staged bytes into documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import TriggerRule
+
+from ezcold_operators.operators.runtime import RoomOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class DecodeOperator(RoomOperator):
+    """Find the documents in every item staged so far, whether or not this run's fetch worked."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
+        super().__init__(**kwargs)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the summary."""
+        from ezcold_operators.rooms.decode import decode
+
+        with self.river(context) as river:
+            summary: dict[str, Any] = decode(river)
+        self.tell(summary)
+        return summary

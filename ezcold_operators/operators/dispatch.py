@@ -1,0 +1,39 @@
+"""Fourth room: what is owed to one scenario into its waiting directory, or its upload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import TriggerRule
+
+from ezcold_operators.operators.runtime import RoomOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+DISPATCH = "dispatch__"
+
+
+class ColdDispatchOperator(RoomOperator):
+    """Send every document owed to one COLD scenario, of this run and of earlier ones.
+
+    :param scenario: id of the scenario.
+    """
+
+    template_fields: Sequence[str] = ("launcher", "scenario", "configuration")
+    ui_color = "#f6dcd2"
+
+    def __init__(self, *, scenario: str, **kwargs: Any) -> None:
+        kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
+        super().__init__(**kwargs)
+        self.scenario = scenario
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the summary."""
+        from ezcold_operators.rooms.dispatch import dispatch
+
+        with self.river(context) as river:
+            summary: dict[str, Any] = dispatch(river, self.scenario)
+        self.tell(summary)
+        return summary
