@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from pathlib import Path
 
 from ezcold_operators.decoding.adullact.recognise import is_invoice, root
@@ -25,6 +26,7 @@ def embedded_invoice(file: Path, work: Work) -> tuple[str, Written] | None:
         if _seems_facturx(file):
             raise ConfigurationError("Reading Factur-X needs pypdf: install ezcold[adullact].") from None
         return None
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it tells of every oddity of every PDF
     try:
         for name, contents in PdfReader(file, strict=False).attachments.items():
             for content in contents:

@@ -39,7 +39,13 @@ def validate(member: Member, root: Root, work: Work, options: Options) -> None:
     except (etree.XMLSchemaParseError, etree.XMLSyntaxError, OSError):
         raise ConfigurationError(f"The schema {path} cannot be read: correct it or remove it.") from None
     encoding = override(member.blob.file)
-    parser = etree.XMLParser(encoding=encoding, no_network=True, resolve_entities=False, load_dtd=False, huge_tree=True)
+    parser = etree.XMLParser(
+        encoding=encoding,
+        no_network=True,
+        resolve_entities="internal",  # type: ignore[arg-type]  # it has no DOCTYPE: the root was read before
+        load_dtd=False,
+        huge_tree=True,
+    )
     try:
         document = etree.parse(str(member.blob.file), parser)
     except etree.XMLSyntaxError:

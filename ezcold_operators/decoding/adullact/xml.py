@@ -182,7 +182,8 @@ def _feed(file: Path, target: _Target, encoding: str | None, limit: int | None =
         target=target,  # type: ignore[arg-type]
         encoding=encoding,
         huge_tree=True,
-        resolve_entities=False,
+        # &amp; and its like only: no other can be declared without the DOCTYPE, which is refused
+        resolve_entities="internal",  # type: ignore[arg-type]
         no_network=True,
         load_dtd=False,
         attribute_defaults=False,
