@@ -1,0 +1,213 @@
+"""Text in header fields: parameters (RFC 2045, 2231), encoded words (RFC 2047), raw 8-bit; lenient, linear, never raising.
+
+Both forms of a parameter present: the extended one wins (RFC 5987 4.1 says so for HTTP; mail software agrees). Encoded
+words inside parameters are forbidden by RFC 2047 5 and common.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import re
+import unicodedata
+from functools import lru_cache
+
+_WORD = re.compile(rb"=\?([^?\s]{1,75})\?([bBqQ])\?")
+_PARAMETER = re.compile(rb"[\s;]*([^\s=;\"]{1,200}?)\s*=\s*")
+_QUOTE_END = re.compile(rb'"(?=\s*(?:;|$|\([^()]{0,200}\)\s*(?:;|$)|[A-Za-z-]+\*?(?:\d+\*?)?=))')
+_NEXT_PARAMETER = re.compile(rb";\s*[A-Za-z-]+\*?(?:\d+\*?)?\s*=")
+_SECTION = re.compile(r"^([^*]+)(?:\*(\d{1,4}))?(\*)?$")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
+_ENCODED_WORD_TEXT = re.compile(r"=\?[^?\s]{1,75}\?[bBqQ]\?")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252"}
+_WIDER |= {"us-ascii": "utf-8", "ascii": "utf-8", "iso-8859-8-i": "iso-8859-8", "iso-8859-6-i": "iso-8859-6"}
+_WIDER |= {"x-sjis": "cp932", "shift_jis": "cp932", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "x-unknown": "utf-8"}
+_WIDER |= {"unknown-8bit": "utf-8", "iso-8859-9": "cp1254", "tis-620": "cp874", "windows-31j": "cp932"}
+MOST_PARAMETERS = 1000
+
+
+def decode_bytes(data: bytes, charset: str = "") -> str:
+    """Bytes as text: the charset declared, else UTF-8, else Windows-1252, else Latin-1 (which reads anything)."""
+    for candidate in (_codec(charset), "utf-8", "cp1252"):
+        if candidate:
+            try:
+                return data.decode(candidate)
+            except (UnicodeDecodeError, ValueError):
+                continue
+    return data.decode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _codec(charset: str) -> str | None:
+    """A text codec for a charset as mails name it; None when there is none."""
+    charset = charset.strip(" \"'").lower()
+    charset = _WIDER.get(charset, charset)
+    try:
+        info = codecs.lookup(charset)
+    except (LookupError, ValueError):
+        return None
+    return info.name if getattr(info, "_is_text_encoding", False) and info.name not in ("idna", "punycode") else None
+
+
+def decode_words(data: bytes) -> str:
+    """A field's or parameter's text with its encoded words decoded.
+
+    Neighbouring words in one charset are joined as bytes first, so that a character split between them is whole again;
+    blanks between two words are theirs, not the text's (RFC 2047 6.2).
+    """
+    match = _WORD.search(data)
+    if not match:
+        return decode_bytes(data)
+    out: list[str] = []
+    run: list[bytes] = []
+    charset, position = "", 0
+    while match:
+        end = data.find(b"?=", match.end())
+        if end < 0:
+            break
+        between = data[position : match.start()]
+        mine = match.group(1).partition(b"*")[0].decode("latin-1").lower()
+        if run and (between.strip() or mine != charset):
+            out.append(decode_bytes(b"".join(run), charset))
+            run = []
+        if between.strip() or (between and position == 0):
+            out.append(decode_bytes(between))
+        charset = mine
+        run.append(_word_bytes(data[match.end() : end], match.group(2)))
+        position = end + 2
+        match = _WORD.search(data, position)
+    if run:
+        out.append(decode_bytes(b"".join(run), charset))
+    out.append(decode_bytes(data[position:]))
+    return "".join(out)
+
+
+def _word_bytes(text: bytes, encoding: bytes) -> bytes:
+    if encoding in b"qQ":
+        return _Q_ESCAPE.sub(lambda found: bytes([int(found.group(1), 16)]), text.replace(b"_", b" "))
+    symbols = _NOT_BASE64.sub(b"", text)
+    if len(symbols) % 4 == 1:
+        symbols = symbols[:-1]
+    try:
+        return binascii.a2b_base64(symbols + b"=" * (-len(symbols) % 4))
+    except binascii.Error:
+        return text
+
+
+def parse_parameters(value: bytes) -> tuple[str, dict[str, list[tuple[int | None, bool, bytes]]]]:
+    """A structured field such as Content-Type taken apart.
+
+    :return: the main value in lower case, and per parameter name its sections (number, extended, raw value) as sent.
+    """
+    main, position = _main_value(value)
+    found: dict[str, list[tuple[int | None, bool, bytes]]] = {}
+    for _ in range(MOST_PARAMETERS):
+        match = _PARAMETER.match(value, position)
+        if not match:
+            semicolon = value.find(b";", position + 1)
+            if semicolon < 0:
+                break
+            position = semicolon
+            continue
+        text, position = _value(value, match.end())
+        section = _SECTION.match(match.group(1).decode("latin-1").lower().strip())
+        if section:
+            number = int(section.group(2)) if section.group(2) else None
+            found.setdefault(section.group(1), []).append((number, bool(section.group(3)), text))
+    return main, found
+
+
+def _main_value(value: bytes) -> tuple[str, int]:
+    """The part before the parameters, and where they begin; a semicolon, or the whole main value, may be missing."""
+    semicolon = value.find(b";")
+    first = value if semicolon < 0 else value[:semicolon]
+    equals = first.find(b"=")
+    if equals < 0:
+        return first.partition(b"(")[0].strip().strip(b'"').lower().decode("latin-1"), len(first)
+    words = first[:equals].split()
+    if len(words) > 1:
+        start = first.find(words[0]) + len(words[0])
+        return words[0].lower().decode("latin-1"), start
+    return "", 0
+
+
+def _value(value: bytes, start: int) -> tuple[bytes, int]:
+    """One parameter's value and where the next one may begin."""
+    if value[start : start + 1] != b'"':
+        end = value.find(b";", start)
+        end = len(value) if end < 0 else end
+        return value[start:end].strip(), end
+    close = _QUOTE_END.search(value, start + 1)
+    while close and value[close.start() - 1 : close.start()] == b"\\" and not _even_escapes(value, close.start()):
+        close = _QUOTE_END.search(value, close.end())
+    if not close:
+        following = _NEXT_PARAMETER.search(value, start + 1)
+        end = following.start() if following else len(value)
+        return _unescape(value[start + 1 : end].strip().removesuffix(b'"')), end
+    return _unescape(value[start + 1 : close.start()]), close.end()
+
+
+def _even_escapes(value: bytes, quote: int) -> bool:
+    """Whether the quote at this offset stands after an even number of backslashes: it is not escaped."""
+    count = 0
+    while count < 64 and value[quote - 1 - count : quote - count] == b"\\":
+        count += 1
+    return count % 2 == 0
+
+
+def _unescape(text: bytes) -> bytes:
+    if b"\\" not in text:
+        return text
+    return text.replace(b"\\\\", b"\0").replace(b'\\"', b'"').replace(b"\0", b"\\")
+
+
+def parameter(sections: list[tuple[int | None, bool, bytes]] | None) -> str | None:
+    """One parameter as text: the extended form if it says anything, else the plain one; None if both are empty."""
+    if not sections:
+        return None
+    for number, extended, raw in sections:
+        if number is None and extended:
+            text = _extended([(True, raw)])
+            if text:
+                return text
+    continued = {}
+    for number, extended, raw in sections:
+        if number is not None:
+            continued.setdefault(number, (extended, raw))
+    if continued:
+        text = _extended([continued[number] for number in sorted(continued)])
+        if text:
+            return text
+    for number, extended, raw in sections:
+        if number is None and not extended:
+            text = clean(decode_words(raw))
+            if text:
+                return text
+    return None
+
+
+def _extended(parts: list[tuple[bool, bytes]]) -> str:
+    """RFC 2231 sections in order; the charset stands in the first one."""
+    charset, data, first = "", [], True
+    encoded = any(extended for extended, _ in parts)
+    for extended, raw in parts:
+        if first and encoded:
+            pieces = raw.split(b"'", 2)
+            if len(pieces) == 3 and len(pieces[0]) <= 40:
+                charset, raw = pieces[0].decode("latin-1"), pieces[2]
+            first = False
+        if extended:
+            raw = _ESCAPE.sub(lambda found: bytes([int(found.group(1), 16)]), raw)
+        data.append(raw)
+    whole = b"".join(data)
+    return clean(decode_bytes(whole, charset) if encoded else decode_words(whole))
+
+
+def clean(text: str) -> str:
+    """Text as sent, in NFC: line breaks of folding and NUL removed, the blank after a fold kept as one space."""
+    if not text.isprintable():
+        text = text.replace("\r", "").replace("\n\t", " ").replace("\n", "").replace("\0", "").replace("\t", " ")
+    text = text.strip()
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

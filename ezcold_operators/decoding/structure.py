@@ -1,0 +1,325 @@
+"""The tree of a mail: which bytes of the raw file belong to which part (RFC 2046 5), in one forward pass.
+
+Boundaries are looked for as lines, innermost first. A boundary of an outer multipart ends the inner ones; a multipart
+that uses its parent's boundary gives it back when it closes; a part after a closing boundary is still a part.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ..errors import Undecodable
+from .fields import Fields, read_fields
+from .names import clean, decode_bytes, parameter, parse_parameters
+from .raw import Raw
+from .transfer import encoding_of
+from .unfolding import LimitExceeded, Unfolding, join
+
+MAIL_TYPES = ("message/rfc822", "message/global", "message/news")
+MOST_GUESSES = 50
+_GUESS = re.compile(rb"--(?=[^\s-])[^\r\n]{1,200}|-{4,}[^\r\n]{1,200}")
+_CONTENT = re.compile(rb"content-[a-z-]{2,40}[ \t]*:", re.IGNORECASE)
+_TYPE = re.compile(r"[!-.0-~]+/[!-~]+")
+
+Parameters = dict[str, list[tuple[int | None, bool, bytes]]]
+
+
+@dataclass(slots=True)
+class Message:
+    """One mail of the tree: the item itself or an opened message/rfc822."""
+
+    prefix: str
+    depth: int
+    fields: Fields = field(default_factory=Fields)
+
+
+@dataclass(slots=True)
+class Leaf:
+    """A part without parts: its place in the file and what its header says."""
+
+    path: str
+    message: Message
+    fields: Fields
+    media_type: str
+    parameters: Parameters
+    start: int
+    end: int
+    parent: str = ""
+    """Media type of the multipart around it."""
+    number: int = 1
+    whole: bool = True
+    """False: the file ended before a boundary did."""
+
+
+@dataclass(slots=True)
+class Multipart:
+    """An open multipart."""
+
+    path: str
+    message: Message
+    media_type: str
+    boundary: bytes
+    start: int
+    fields: Fields
+    count: int = 0
+    closed: bool = False
+
+
+@dataclass(slots=True)
+class Tree:
+    """What a walk found; `gaps` are the regions that belong to no leaf and no header: preambles and epilogues."""
+
+    messages: list[Message] = field(default_factory=list)
+    leaves: list[Leaf] = field(default_factory=list)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    encrypted: list[str] = field(default_factory=list)
+
+
+def walk(raw: Raw, path: str, session: Unfolding) -> Tree:
+    """Find every part of the mail in `raw`.
+
+    :param path: the mail's own place in the item.
+    :raises Undecodable: no header field at all.
+    :raises LimitExceeded: more parts than `max_documents` allows for.
+    """
+    return _Walker(raw, session).run(Message(path, session.depth))
+
+
+class _Walker:
+    def __init__(self, raw: Raw, session: Unfolding) -> None:
+        self.raw = raw
+        self.session = session
+        self.tree = Tree()
+        self.stack: list[Multipart] = []
+        self.known: dict[bytes, int] = {}
+        self.leaf: Leaf | None = None
+        self.gap = 0
+        self.guesses = 0
+        self.next_lf = self.next_cr = -2
+
+    def run(self, message: Message) -> Tree:
+        self.entity(0, self.raw.size, message, None, "text/plain")
+        if not message.fields.count:
+            raise Undecodable("this is not a mail: it has no header")
+        self.region(0, message.fields.body, self.raw.size)
+        return self.tree
+
+    def region(self, floor: int, position: int, end: int) -> None:
+        """Take parts from position to end; multiparts below `floor` on the stack are none of ours."""
+        while (hit := self.boundary(position, end)) is not None:
+            line, position, level, closing = hit
+            self.finish(line, level)
+            multipart = self.stack[level]
+            if closing:
+                multipart.closed = True
+                self.gap = position
+            else:
+                multipart.closed = False
+                multipart.count += 1
+                default = "message/rfc822" if multipart.media_type == "multipart/digest" else "text/plain"
+                position = self.entity(position, end, multipart.message, multipart, default)
+        self.finish(end, floor - 1)
+
+    def boundary(self, position: int, end: int) -> tuple[int, int, int, bool] | None:
+        """The next line that is an open boundary: its offset, the next line's, the level on the stack, whether it closes."""
+        while self.stack:
+            start = self.dashes(position, end)
+            if start < 0:
+                return None
+            line, following = self.raw.line(start)
+            line = line[2:].rstrip()
+            if line in self.known:
+                return start, following, self.level(line), False
+            if line.endswith(b"--") and line[:-2].rstrip() in self.known:
+                return start, following, self.level(line[:-2].rstrip()), True
+            position = following
+        return None
+
+    def level(self, boundary: bytes) -> int:
+        """The innermost multipart with this boundary, an unclosed one if there is any."""
+        levels = [index for index, multipart in enumerate(self.stack) if multipart.boundary == boundary]
+        return next((index for index in reversed(levels) if not self.stack[index].closed), levels[-1])
+
+    def dashes(self, position: int, end: int) -> int:
+        """Offset of the next line, from position on, that begins with two dashes; -1 if there is none before end."""
+        if position == 0 and self.raw.read(0, 2) == b"--":
+            return 0
+        since = max(position - 1, 0)
+        if self.next_lf != -1 and self.next_lf < since:
+            self.next_lf = self.raw.find(b"\n--", since)
+        if self.next_cr != -1 and self.next_cr < since:
+            self.next_cr = self.raw.find(b"\r--", since)
+        found = [offset + 1 for offset in (self.next_lf, self.next_cr) if offset >= since]
+        nearest = min(found, default=-1)
+        return nearest if nearest < end else -1
+
+    def finish(self, line: int, level: int) -> None:
+        """End what is open before the boundary line at `line`, down to the multipart at `level`."""
+        if self.leaf is not None:
+            self.leaf.end = max(self.before(line, self.leaf.start), self.leaf.start) if self.stack else line
+            self.leaf.whole = line < self.raw.size or not self.stack
+            self.leaf = None
+        elif self.gap < line:
+            self.tree.gaps.append((self.gap, line))
+        while len(self.stack) > level + 1:
+            self.pop(line)
+        self.gap = line
+
+    def pop(self, end: int) -> None:
+        multipart = self.stack.pop()
+        self.known[multipart.boundary] -= 1
+        if not self.known[multipart.boundary]:
+            del self.known[multipart.boundary]
+        if not multipart.count:
+            self.recover(multipart, end)
+
+    def recover(self, multipart: Multipart, end: int) -> None:
+        """A multipart whose boundary never came: take the boundary that is really used there."""
+        boundary = self.guess(multipart.start, end)
+        if boundary is None:
+            return
+        self.session_note(multipart)
+        floor = len(self.stack)
+        multipart.boundary = boundary
+        kept = self.next_lf, self.next_cr
+        self.next_lf = self.next_cr = -2
+        self.push(multipart)
+        self.gap = multipart.start
+        self.region(floor, multipart.start, end)
+        self.next_lf, self.next_cr = kept
+
+    def session_note(self, multipart: Multipart) -> None:
+        """The tree is not what the header says; what is found that way is given, without complaint if it is sound."""
+
+    def guess(self, start: int, end: int) -> bytes | None:
+        """The first line in a region that looks like a boundary: two dashes, and a part's header after it."""
+        self.guesses += 1
+        if self.guesses > MOST_GUESSES:
+            return None
+        position = start
+        for _ in range(2000):
+            found = 0 if position == 0 else self.raw.find(b"\n--", max(position - 1, 0), end) + 1
+            if not found and position:
+                return None
+            line, following = self.raw.line(found)
+            if following >= end:
+                return None
+            if _GUESS.match(line) and _CONTENT.match(self.raw.line(following)[0]):
+                return line[2:].rstrip()
+            position = following
+        return None
+
+    def push(self, multipart: Multipart) -> None:
+        self.stack.append(multipart)
+        self.known[multipart.boundary] = self.known.get(multipart.boundary, 0) + 1
+
+    def before(self, line: int, start: int) -> int:
+        """The offset before the line end that precedes `line`: it belongs to the boundary (RFC 2046 5.1.1)."""
+        tail = self.raw.read(max(line - 3, start, 0), line)
+        if tail.endswith(b"\n"):
+            return line - (len(tail) - len(tail[:-1].rstrip(b"\r")))
+        return line - 1 if tail.endswith(b"\r") else line
+
+    def entity(self, start: int, end: int, message: Message, parent: Multipart | None, default: str) -> int:
+        """Read a part's header at `start`, and those of mails inside it; returns where its body begins."""
+        path = ""
+        if parent is not None:
+            path = f"{parent.path}.{parent.count}" if parent.path else str(parent.count)
+        top = parent is None
+        while True:
+            fields = read_fields(self.raw, start, end, top)
+            if not top and not fields.count and fields.body < end:
+                fields = self.late_header(fields, end)
+            if top:
+                message.fields = fields
+                self.tree.messages.append(message)
+            media_type, parameters = content_type(fields, default)
+            self.gap = fields.body
+            if media_type.startswith("multipart/") and self.open_multipart(
+                path, message, media_type, parameters, fields, end
+            ):
+                return fields.body
+            place = join(message.prefix, path or "1")
+            if media_type in MAIL_TYPES and self.opens(fields, place, message, end):
+                message, path, top = Message(place, message.depth + 1), "", True
+                start, parent, default = fields.body, None, "text/plain"
+                continue
+            self.add_leaf(Leaf(place, message, fields, media_type, parameters, fields.body, end), parent)
+            return fields.body
+
+    def late_header(self, fields: Fields, end: int) -> Fields:
+        """A part whose header comes after an empty line that should not be there."""
+        if _CONTENT.match(self.raw.line(fields.body)[0]):
+            return read_fields(self.raw, fields.body, end)
+        return fields
+
+    def open_multipart(
+        self, path: str, message: Message, media_type: str, parameters: Parameters, fields: Fields, end: int
+    ) -> bool:
+        boundary = boundary_of(parameters) or self.guess(fields.body, end)
+        if not boundary:
+            return encoding_of(fields.first(b"content-transfer-encoding")) == "identity" and self.no_parts()
+        self.push(Multipart(path, message, media_type, boundary, fields.body, fields))
+        if media_type == "multipart/encrypted":
+            self.tree.encrypted.append(join(message.prefix, path or "1"))
+        return True
+
+    def no_parts(self) -> bool:
+        """A multipart without a boundary and without anything like one: a gap, checked like every gap."""
+        return True
+
+    def opens(self, fields: Fields, place: str, message: Message, end: int) -> bool:
+        """Whether the mail in this part is opened here and now: allowed, not encoded, not too deep, and a mail indeed."""
+        if not self.session.allows("mail"):
+            return False
+        if encoding_of(fields.first(b"content-transfer-encoding")) in ("base64", "quoted-printable", "uuencode"):
+            return False
+        if message.depth > self.session.limits.max_depth:
+            self.session.quarantine(f"max_depth: {place} lies deeper than {self.session.limits.max_depth} containers")
+            return False
+        return read_fields(self.raw, fields.body, end, top=True).count > 0
+
+    def add_leaf(self, leaf: Leaf, parent: Multipart | None) -> None:
+        if len(self.tree.leaves) > 2 * self.session.limits.max_documents + 100:
+            raise LimitExceeded(f"max_documents: more than {len(self.tree.leaves)} parts in one mail", True)
+        if parent is not None:
+            leaf.parent, leaf.number = parent.media_type, parent.count
+        self.leaf = leaf
+        self.tree.leaves.append(leaf)
+
+
+def content_type(fields: Fields, default: str) -> tuple[str, Parameters]:
+    """Declared media type in lower case and its parameters; RFC 2045 5.2: what makes no sense is text/plain."""
+    value = fields.first(b"content-type")
+    if value is None:
+        return default, {}
+    main, parameters = parse_parameters(value)
+    main = main.replace(" ", "")
+    return (main if _TYPE.fullmatch(main) else "text/plain"), parameters
+
+
+def boundary_of(parameters: Parameters) -> bytes | None:
+    """The boundary, as bytes; None if none is declared."""
+    sections = parameters.get("boundary")
+    if not sections:
+        return None
+    for number, extended, value in sections:
+        if number is None and not extended:
+            return value.replace(b"\r", b"").replace(b"\n", b"").rstrip() or None
+    text = parameter(sections)
+    return text.encode("latin-1", "replace") if text else None
+
+
+def file_name(leaf: Leaf) -> tuple[str | None, str]:
+    """The name a part was sent under and its disposition ("attachment", "inline", or "")."""
+    disposition, parameters = parse_parameters(leaf.fields.first(b"content-disposition") or b"")
+    name = parameter(parameters.get("filename")) or parameter(leaf.parameters.get("name"))
+    if name is None:
+        name = parameter(parameters.get("name")) or parameter(leaf.parameters.get("filename"))
+    return name, disposition.split()[0] if disposition.strip() else ""
+
+
+def content_id(leaf: Leaf) -> str:
+    """The part's Content-ID without its angle brackets."""
+    return clean(decode_bytes((leaf.fields.first(b"content-id") or b"").strip(b"<> \t\r\n")))[:1000]
