@@ -16,7 +16,7 @@ from ..errors import Undecodable
 
 Offset = Callable[[int], int]
 Node = tuple[bytes, int, int, int, int, int, int, bytes, int, int, int, int, int]
-"""A directory entry as it lies in the file: name, its length, kind, colour, left, right, child, class, ..., start, size."""
+"""A directory entry as it lies in the file: name, length, kind, colour, left, right, child, class, ..., start, size."""
 
 MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 STORAGE, STREAM, ROOT = 1, 2, 5

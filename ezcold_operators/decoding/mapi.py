@@ -34,7 +34,7 @@ DISPLAY_NAME = 0x3001
 ATTACH_DATA, SHORT_NAME, METHOD, LONG_NAME = 0x3701, 0x3704, 0x3705, 0x3707
 PATH_NAME, RENDERING_POSITION, LONG_PATH_NAME, MIME_TAG = 0x3708, 0x370B, 0x370D, 0x370E
 TRANSPORT_NAME, CONTENT_ID, CONTENT_LOCATION = 0x370C, 0x3712, 0x3713
-INTERNET_CODEPAGE, MESSAGE_CODEPAGE = 0x3FDE, 0x3FFD
+INTERNET_CODEPAGE, MESSAGE_LOCALE, MESSAGE_CODEPAGE = 0x3FDE, 0x3FF1, 0x3FFD
 SENDER_SMTP = 0x5D01
 
 BY_VALUE, BY_REFERENCE, BY_REFERENCE_RESOLVE, BY_REFERENCE_ONLY, EMBEDDED_MESSAGE, OLE, WEB_REFERENCE = range(1, 8)
@@ -62,6 +62,15 @@ _NAMED_CODEPAGES = {
     65001: "utf-8",
 }
 _ISO_8859 = 28590
+_LANGUAGES = {
+    **dict.fromkeys((0x05, 0x0E, 0x15, 0x18, 0x1A, 0x1B, 0x1C, 0x24), 1250),
+    **dict.fromkeys((0x02, 0x19, 0x22, 0x23, 0x2F), 1251),
+    **dict.fromkeys((0x01, 0x20, 0x29), 1256),
+    **dict.fromkeys((0x25, 0x26, 0x27), 1257),
+    **{0x08: 1253, 0x0D: 1255, 0x11: 932, 0x12: 949, 0x1E: 874, 0x1F: 1254, 0x2A: 1258},
+}
+"""ANSI code page of a primary language ([MS-LCID]); 1252 for the others, Chinese by country."""
+_CHINESE, _TRADITIONAL = 0x04, (0x0404, 0x0C04, 0x1404)
 _MAX_TEXT = 2_000
 
 
@@ -97,6 +106,16 @@ def codec_of(codepage: int | None) -> str | None:
         return codecs.lookup(name).name
     except LookupError:
         return None
+
+
+def codepage_of(locale: int | None) -> int | None:
+    """The ANSI code page of a Windows locale number; None if there is no locale."""
+    if not locale:
+        return None
+    language = locale & 0x3FF
+    if language == _CHINESE:
+        return 950 if locale in _TRADITIONAL else 936
+    return _LANGUAGES.get(language, 1252)
 
 
 def decode_text(raw: bytes, codec: str | None) -> str:

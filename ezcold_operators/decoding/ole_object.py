@@ -1,7 +1,8 @@
 """The file inside an OLE object: what a person sees when he double-clicks the icon in a mail.
 
 Three ways to carry it: a Package (`\\x01Ole10Native`: name and bytes), one stream that is the file (`CONTENTS`,
-`Package`), or the object's storage itself being the document (Word, Excel, Visio), which then is written out as a compound file.
+`Package`), or the object's storage itself being the document (Word, Excel, Visio), which is then
+written out as a compound file.
 Sources: [MS-OLEDS] 2.3.6 and 2.2.4, [MS-CFB].
 """
 

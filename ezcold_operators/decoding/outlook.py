@@ -92,7 +92,9 @@ def _properties(file: CompoundFile, storage: Entry, header: int, codec: str | No
         kind, number = struct.unpack_from("<HH", raw, at)
         numbers.setdefault(number, (kind, raw[at + 8 : at + 16]))
     made = StoredProperties(file, storage, numbers, codec)
-    own = made.integer(mapi.MESSAGE_CODEPAGE) or made.integer(mapi.INTERNET_CODEPAGE)
+    # The Internet code page is the body's on the wire; 8-bit strings here follow the sender's Windows.
+    own = made.integer(mapi.MESSAGE_CODEPAGE) or mapi.codepage_of(made.integer(mapi.MESSAGE_LOCALE))
+    own = own or made.integer(mapi.INTERNET_CODEPAGE)
     return StoredProperties(file, storage, numbers, mapi.codec_of(own) or codec)
 
 
