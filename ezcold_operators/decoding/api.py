@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import Undecodable
 from .base import Decoded, Kind, Options
 from .sniff import container_kind, looks_like_mail, sniff
 from .unfolding import HEAD, LimitExceeded, Unfolding
@@ -74,18 +73,7 @@ def _open(raw: Path, session: Unfolding, options: Options) -> None:
     if kind is None or (options.kind == "file" and not session.allows(kind)):
         _whole(raw, session, options)
         return
-    try:
-        with session.entering("", raw.stat().st_size):
-            session.opener(kind)(raw, options.name or None, "", session)
-    except LimitExceeded as error:
-        if error.whole:
-            raise
-        session.quarantine(str(error))
-    except Undecodable as error:
-        session.quarantine(str(error))
-        _keep(raw, session, options)
-    except Exception as error:  # hostile bytes make third-party readers raise anything at all
-        session.quarantine(f"the {kind} cannot be read ({type(error).__name__}: {str(error)[:200]})")
+    if not session.open(kind, raw, raw.stat().st_size, options.name or None, ""):
         _keep(raw, session, options)
 
 

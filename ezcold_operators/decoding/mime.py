@@ -1,4 +1,4 @@
-"""A mail's parts found by offset in the staged file, each leaf decoded in pieces straight to disk (RFC 2045, 2046, 5322).
+"""A mail's parts found by offset in the staged file, each leaf decoded in pieces straight to disk (RFC 2045, 2046).
 
 The standard library's parser holds ten times a part in memory and loses parts in mails seen in production; here nothing
 but headers and offsets is held, and whatever a mail promises and we cannot find becomes a quarantine (check.py).

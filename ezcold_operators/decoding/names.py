@@ -1,4 +1,4 @@
-"""Text in header fields: parameters (RFC 2045, 2231), encoded words (RFC 2047), raw 8-bit; lenient, linear, never raising.
+"""Text in header fields: parameters (RFC 2045, 2231), encoded words (RFC 2047), raw 8-bit; lenient, never raising.
 
 Both forms of a parameter present: the extended one wins (RFC 5987 4.1 says so for HTTP; mail software agrees). Encoded
 words inside parameters are forbidden by RFC 2047 5 and common.
@@ -167,25 +167,14 @@ def parameter(sections: list[tuple[int | None, bool, bytes]] | None) -> str | No
     """One parameter as text: the extended form if it says anything, else the plain one; None if both are empty."""
     if not sections:
         return None
-    for number, extended, raw in sections:
-        if number is None and extended:
-            text = _extended([(True, raw)])
-            if text:
-                return text
-    continued = {}
+    whole = [_extended([(True, raw)]) for number, extended, raw in sections if number is None and extended]
+    continued: dict[int, tuple[bool, bytes]] = {}
     for number, extended, raw in sections:
         if number is not None:
             continued.setdefault(number, (extended, raw))
-    if continued:
-        text = _extended([continued[number] for number in sorted(continued)])
-        if text:
-            return text
-    for number, extended, raw in sections:
-        if number is None and not extended:
-            text = clean(decode_words(raw))
-            if text:
-                return text
-    return None
+    joined = [_extended([continued[number] for number in sorted(continued)])] if continued else []
+    plain = [clean(decode_words(raw)) for number, extended, raw in sections if number is None and not extended]
+    return next((text for text in (*whole, *joined, *plain) if text), None)
 
 
 def _extended(parts: list[tuple[bool, bytes]]) -> str:

@@ -122,7 +122,7 @@ class _Walker:
         self.finish(end, floor - 1)
 
     def boundary(self, position: int, end: int) -> tuple[int, int, int, bool] | None:
-        """The next line that is an open boundary: its offset, the next line's, the level on the stack, whether it closes."""
+        """The next line that is an open boundary: its offset, the next line's, its level, whether it closes."""
         while self.stack:
             start = self.dashes(position, end)
             if start < 0:
@@ -270,7 +270,7 @@ class _Walker:
         return True
 
     def opens(self, fields: Fields, place: str, message: Message, end: int) -> bool:
-        """Whether the mail in this part is opened here and now: allowed, not encoded, not too deep, and a mail indeed."""
+        """Whether the mail in this part is opened in this pass: allowed, not encoded, not too deep, a mail indeed."""
         if not self.session.allows("mail"):
             return False
         if encoding_of(fields.first(b"content-transfer-encoding")) in ("base64", "quoted-printable", "uuencode"):

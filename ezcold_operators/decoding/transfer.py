@@ -54,7 +54,7 @@ def encoding_of(value: bytes | None) -> str:
 
 
 def base64_pieces(pieces: Iterable[bytes], result: Base64Result | None = None) -> Iterator[bytes]:
-    """Decode base64 of any shape: junk skipped, padding missing or in the middle, one endless line, a stray last symbol.
+    """Decode base64 of any shape: junk, padding missing or in the middle, one endless line, a stray last symbol.
 
     After padding, decoding goes on if what follows is base64 again (files encoded in chunks) and stops at anything else
     (a mailing list's footer).

@@ -13,6 +13,7 @@ when the container cannot be read: `descend` then quarantines, and lists the con
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ class _Frame:
     path: str
     size: int
     produced: int = 0
+
+
+def is_disk_failure(error: BaseException) -> bool:
+    """Whether our own disk failed (full, quota, read-only, broken): no fault of the item."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def join(path: str, inner: str) -> str:
@@ -217,24 +223,39 @@ class Unfolding:
 
         if kind is None or not self.allows(kind):
             return keep()
+        if self.depth > self.limits.max_depth:
+            self.quarantine(f"max_depth: {path} lies deeper than {self.limits.max_depth} containers")
+            return keep()
         before = len(self.documents)
+        if not self.open(kind, written.file, written.size, name, path) and len(self.documents) == before:
+            return keep()
+        if all(found.file != written.file for found in self.documents[before:]):
+            written.file.unlink(missing_ok=True)
+
+    def open(self, kind: str, file: Path, size: int, name: str | None, path: str) -> bool:
+        """Open one container; whatever goes wrong becomes a quarantine.
+
+        :return: False if it could not be read: the caller may list the container itself.
+        :raises LimitExceeded: only for limits of the whole item.
+        :raises OSError: only when our own disk fails.
+        """
+        place = f"{path}: " if path else ""
         try:
-            with self.entering(path, written.size):
-                self.opener(kind)(written.file, name, path, self)
+            with self.entering(path, size):
+                self.opener(kind)(file, name, path, self)
         except LimitExceeded as error:
             if error.whole:
                 raise
             self.quarantine(str(error))
         except Undecodable as error:
-            self.quarantine(f"{path}: {error}" if path else str(error))
-            if len(self.documents) == before:
-                return keep()
+            self.quarantine(f"{place}{error}")
+            return False
         except Exception as error:  # hostile bytes make third-party readers raise anything at all
-            self.quarantine(f"{path or name or 'item'}: the {kind} container cannot be read ({type(error).__name__})")
-            if len(self.documents) == before:
-                return keep()
-        if all(found.file != written.file for found in self.documents[before:]):
-            written.file.unlink(missing_ok=True)
+            if is_disk_failure(error):
+                raise
+            self.quarantine(f"{place}the {kind} container cannot be read ({type(error).__name__}: {str(error)[:200]})")
+            return False
+        return True
 
     @contextlib.contextmanager
     def entering(self, path: str, size: int) -> Iterator[None]:

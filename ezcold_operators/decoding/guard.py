@@ -1,0 +1,243 @@
+"""Decoding under guard: a child process reads the hostile bytes, so that a mail can kill or hang only its own decoding.
+
+The child lives as long as the `with` block and decodes one item after another; requests and answers are lines of JSON
+on its pipes (secrets travel nowhere else). Dead or late, it costs the item in hand and is started again for the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from ..errors import StageUnavailable
+from .base import Decoded, Options
+from .wire import decoded_from, options_to
+
+AHEAD = 16
+"""Requests sent before the first answer is awaited."""
+AHEAD_BYTES = 32_768
+"""Bytes of requests under way: less than a pipe holds, so that writing never blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One item to decode.
+
+    :param workdir: the item's own directory; made if absent, emptied if decoding fails.
+    :param tag: the caller's own, comes back unread.
+    """
+
+    raw: Path
+    workdir: Path
+    options: Options = field(default_factory=Options)
+    tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The decoder gave no answer for this item; `reason` is a sentence for a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Seconds an item may take: `base` and as much again for every megabyte as `per_mb` says."""
+
+    base: float = 10.0
+    per_mb: float = 1.0
+
+    def of(self, size: int) -> float:
+        """Seconds for an item of so many bytes."""
+        return self.base + self.per_mb * size / 1_000_000
+
+
+class DecoderProcess:
+    """A persistent decoder in a child process; a context manager, used by one thread.
+
+    :param deadline: bound on the time of one item.
+    :param memory_mb: bound on the child's address space; a bomb ends in a quarantine, not in a swapping machine.
+    """
+
+    def __init__(self, deadline: Deadline | None = None, memory_mb: int = 2048) -> None:
+        self.deadline = deadline or Deadline()
+        self.memory_mb = memory_mb
+        self._child: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._buffer = b""
+
+    def __enter__(self) -> DecoderProcess:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop(kill=kind is not None)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id; another one after a restart. 0 before the start."""
+        return self._child.pid if self._child else 0
+
+    def map(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Decoded | Failure]]:
+        """Decode the requests in order; some are sent ahead of the answers.
+
+        :raises StageUnavailable: our own disk fails (full, read-only): no fault of the item.
+        """
+        source = iter(requests)
+        waiting: deque[tuple[Request, bytes, float]] = deque()
+        exhausted = False
+        while True:
+            while not exhausted and len(waiting) < AHEAD and sum(len(line) for _, line, _ in waiting) < AHEAD_BYTES:
+                request = next(source, None)
+                if request is None:
+                    exhausted = True
+                    break
+                entry = (request, *self._encode(request))
+                waiting.append(entry)
+                self._send(entry[1])
+            if not waiting:
+                return
+            request, _, seconds = waiting[0]
+            answer = self._answer(seconds)
+            waiting.popleft()
+            if isinstance(answer, Failure):
+                self._clear(request)
+                self._stop(kill=True)
+                self._start()
+                for _, line, _ in waiting:
+                    self._send(line)
+            yield request, answer
+
+    # -- the protocol
+
+    def _encode(self, request: Request) -> tuple[bytes, float]:
+        try:
+            seconds = self.deadline.of(request.raw.stat().st_size)
+        except OSError:
+            seconds = self.deadline.base
+        message = {
+            "raw": str(request.raw),
+            "workdir": str(request.workdir),
+            "options": options_to(request.options),
+            "seconds": seconds,
+        }
+        return json.dumps(message).encode() + b"\n", seconds
+
+    def _send(self, line: bytes) -> None:
+        child = self._child
+        if child is None or child.stdin is None:
+            return
+        try:
+            child.stdin.write(line)
+            child.stdin.flush()
+        except (BrokenPipeError, OSError):
+            # the answer that does not come says so
+            return
+
+    def _answer(self, seconds: float) -> Decoded | Failure:
+        """The next answer, or why there is none."""
+        line = self._read_line(time.monotonic() + seconds)
+        if line is None:
+            return Failure(f"decoding took longer than {seconds:.0f} s")
+        if not line.endswith(b"\n"):
+            return Failure(self._cause())
+        answer = json.loads(line)
+        if "disk" in answer:
+            raise StageUnavailable(
+                f"the stage cannot be written while decoding ({answer['disk']}): make room or repair it"
+            )
+        if "failed" in answer:
+            return Failure(answer["failed"])
+        return decoded_from(answer)
+
+    def _read_line(self, until: float) -> bytes | None:
+        """One line; what there is without a line end if the child is gone; None if time is up."""
+        assert self._child is not None
+        assert self._child.stdout is not None
+        stream = self._child.stdout.fileno()
+        while (end := self._buffer.find(b"\n")) < 0:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([stream], [], [], left)[0]:
+                return None
+            piece = os.read(stream, 1 << 16)
+            if not piece:
+                return b""
+            self._buffer += piece
+        line, self._buffer = self._buffer[: end + 1], self._buffer[end + 1 :]
+        return line
+
+    def _cause(self) -> str:
+        """Why the child is gone, with the last line it wrote to its standard error."""
+        assert self._child is not None
+        code = self._child.wait()
+        if code < 0:
+            name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
+            text = f"the decoder died ({name})"
+        else:
+            text = f"the decoder died (exit {code})"
+        if self._errors is not None:
+            self._errors.seek(max(self._errors.seek(0, os.SEEK_END) - 2000, 0))
+            last = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+            text += f": {last[0][:200]}" if last and last[0].isprintable() else ""
+        return text
+
+    # -- the child
+
+    def _start(self) -> None:
+        package = str(Path(__file__).resolve().parents[2])
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
+        self._buffer = b""
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ezcold_operators.decoding.worker", str(self.memory_mb)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+
+    def _stop(self, kill: bool) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if kill:
+            child.kill()
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    continue
+        try:
+            child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    @staticmethod
+    def _clear(request: Request) -> None:
+        """Remove what a dead child left of an item."""
+        if request.workdir.is_dir():
+            for entry in request.workdir.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink(missing_ok=True)

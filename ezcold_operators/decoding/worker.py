@@ -1,0 +1,60 @@
+"""The child of guard.py: `python -m ezcold_operators.decoding.worker MEMORY_MB`; a JSON line in, one out, until EOF."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import mime  # noqa: F401 - loaded before the first item comes
+from .api import decode
+from .unfolding import is_disk_failure
+from .wire import decoded_to, options_from
+
+ALARM = 5.0
+"""Seconds past the deadline after which the child ends itself: its parent may be gone."""
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    memory = int(sys.argv[1]) << 20
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # libraries that print must not reach the protocol
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    requests = sys.stdin.buffer
+    while line := requests.readline():
+        request = json.loads(line)
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"] + ALARM)
+        answer = json.dumps(serve(request)).encode("ascii") + b"\n"
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            answers.write(answer)
+            answers.flush()
+        except BrokenPipeError:
+            os._exit(0)
+
+
+def serve(request: dict[str, Any]) -> dict[str, Any]:
+    """Decode one item; whatever it makes us raise is its failure, except our own disk's."""
+    try:
+        workdir = Path(request["workdir"])
+        workdir.mkdir(parents=True, exist_ok=True)
+        return decoded_to(decode(Path(request["raw"]), workdir, options_from(request["options"])))
+    except OSError as error:
+        if is_disk_failure(error):
+            return {"disk": error.strerror or type(error).__name__}
+        return {"failed": f"decoding failed ({type(error).__name__}: {error.strerror})"}
+    except MemoryError:
+        return {"failed": "decoding needs more memory than it may have"}
+    except Exception as error:
+        return {"failed": f"decoding failed ({type(error).__name__})"}
+
+
+if __name__ == "__main__":
+    main()
