@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _LATIN = {"iso-8859-1", "iso8859-1", "latin1", "latin-1", "iso-8859-15", "windows-1252", "cp1252", "us-ascii", "ascii"}
-_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
+_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([^"'>]{1,60})["']""")
 _CP1252_HOLES = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 
 
@@ -25,17 +25,26 @@ def override(file: Path, limit: int | None = None) -> str | None:
         if head.startswith(b"\xef\xbb\xbf"):
             return "utf-8" if _is_utf8(file, limit)[1] else _single_byte(file, limit)
         declared = _DECLARED.search(head)
-        name = declared.group(1).decode("ascii").lower() if declared else "utf-8"
-    if name not in _LATIN and name not in ("utf-8", "utf8"):
-        return None if _known(name) else "utf-8"
+        name = declared.group(1).decode("latin-1").strip().lower() if declared else "utf-8"
+    known = _known(name)
+    if known and name not in _LATIN and name not in ("utf-8", "utf8"):
+        return None
     ascii_only, utf8 = _is_utf8(file, limit)
     if ascii_only:
-        return None
+        return None if known else "utf-8"
     if utf8:
         return None if name in ("utf-8", "utf8") else "utf-8"
     if name == "iso-8859-15":
         return None
     return _single_byte(file, limit)
+
+
+def corrected(head: bytes, encoding: str) -> bytes:
+    """The beginning of a document with its declaration made true: a name that is none would be an error in itself."""
+    declared = _DECLARED.search(head[:1024])
+    if declared is None:
+        return head
+    return head[: declared.start(1)] + encoding.encode("ascii") + head[declared.end(1) :]
 
 
 def _known(name: str) -> bool:

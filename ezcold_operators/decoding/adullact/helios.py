@@ -152,6 +152,8 @@ class _Reader:
 
     def pj(self, node: Node) -> None:
         """A PJ: its bytes are already in the sinks of its `Fichier` elements."""
+        if node.first("Contenu") is None:
+            return
         self.pj_count += 1
         number = self.pj_count
         id_unique, name = node.v("IdUnique"), node.v("NomPJ")

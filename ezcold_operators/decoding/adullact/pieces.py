@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import binascii
+import re
 
 from ezcold_operators.decoding.adullact.bundle import Broken, single_member
 from ezcold_operators.decoding.adullact.work import GZIP_ERRORS, LimitExceeded, Work, Writer, Written
 
 _BLANKS = {ord(c): None for c in " \t\r\n"}
 _BATCH = 1 << 16
+_PROSE = re.compile(r"(?:[^\s]{1,15} ){3}")
+"""Blanks come from wrapped lines; three short words in a row are a text, which without blanks may pass for base64."""
 
 
 class Base64Sink:
@@ -27,6 +30,9 @@ class Base64Sink:
 
     def text(self, piece: str) -> None:
         if self.error is not None:
+            return
+        if " " in piece and _PROSE.search(piece):
+            self._abandon("its base64 is wrong")
             return
         self._pending += piece.translate(_BLANKS)
         if len(self._pending) >= _BATCH:

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from ezcold_operators.decoding.unfolding import HEAD, LimitExceeded, Unfolding, 
 __all__ = ["CHUNK", "GZIP_ERRORS", "LimitExceeded", "Member", "Work", "Writer", "Written"]
 
 CHUNK = 1 << 20
+FREE = 20_000_000
+"""Bytes that an item may unfold into whatever its own size."""
 GZIP_ERRORS = (zlib.error, EOFError, OSError)
 """What the standard library raises on gzip that is damaged or cut short."""
 
@@ -36,12 +38,6 @@ class Member:
     @property
     def name(self) -> str:
         return self.path.rsplit("/", 1)[-1]
-
-
-def chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """A stream in pieces of at most `CHUNK` bytes."""
-    while data := read(CHUNK):
-        yield data
 
 
 def clean(text: str) -> str:
@@ -69,7 +65,7 @@ class Writer:
 
     def write(self, data: bytes) -> None:
         """:raises LimitExceeded: see `Unfolding`; the caller abandons the file then."""
-        self._work.count(len(data))
+        self._work._count(len(data))
         self.size += len(data)
         if len(self._head) < HEAD:
             self._head = (self._head + data)[:HEAD]
@@ -102,12 +98,14 @@ class Work(Unfolding):
         super().__init__(workdir, options, item_size)
         self._paths: set[str] = set()
 
-    def count(self, size: int) -> None:
-        """Take bytes from the limits.
-
-        :raises LimitExceeded: the item unfolds into too much.
-        """
-        self._count(size)
+    def _count(self, size: int) -> None:
+        """XML shrinks well over a hundredfold without ill will, so the ratio speaks only beyond `FREE` bytes."""
+        if self._bytes + size > FREE:
+            super()._count(size)
+            return
+        self._bytes += size
+        for frame in self._frames:
+            frame.produced += size
 
     def writer(self) -> Writer:
         """A new file to be written in fragments."""
@@ -127,13 +125,18 @@ class Work(Unfolding):
 
         :raises LimitExceeded: see `Unfolding`.
         """
-        return self.scratch(chunks(source.read))
+        with self.writer() as out:
+            while data := source.read(CHUNK):
+                out.write(data)
+            return out.close()
 
     def discard(self, blob: Written) -> None:
         """Remove a file that is no longer needed, and give its bytes back."""
         if blob.file.exists():
             blob.file.unlink()
             self._bytes -= blob.size
+            for frame in self._frames:
+                frame.produced = max(0, frame.produced - blob.size)
 
     def gunzip(self, blob: Written) -> Written:
         """The bytes inside a gzip file.

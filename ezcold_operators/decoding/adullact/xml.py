@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ezcold_operators.decoding.adullact.encoding import override
+from ezcold_operators.decoding.adullact.encoding import corrected, override
 
 _READ = 1 << 16
 _MAX_DEPTH = 100
@@ -194,7 +194,10 @@ def _feed(file: Path, target: _Target, encoding: str | None, limit: int | None =
     try:
         with file.open("rb") as source:
             while data := source.read(_READ):
-                parser.feed(data)
+                if encoding is not None and not read:
+                    parser.feed(corrected(data, encoding))
+                else:
+                    parser.feed(data)
                 silent = silent + len(data) if target.events == seen else 0
                 seen = target.events
                 if silent > _MAX_SILENCE:

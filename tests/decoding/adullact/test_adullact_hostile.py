@@ -98,6 +98,11 @@ ROWS: dict[str, tuple[bytes, str, list[str]]] = {
     ),
     # base64, gzip, zip around pieces
     "bad base64": (corpus.pes_depense(pjs=[Pj(fichier="pas du base64 !"), GOOD]), "PJ 1 (PJ0001): its base64", ["bonne.pdf"]),
+    "prose instead of base64": (
+        corpus.pes_depense(pjs=[Pj(fichier="Ceci est un test " * 400), GOOD]),
+        "its base64",
+        ["bonne.pdf"],
+    ),
     "base64 cut short": (corpus.pes_depense(pjs=[Pj(fichier="QUJDRA"), GOOD]), "its base64", ["bonne.pdf"]),
     "text after padding": (corpus.pes_depense(pjs=[Pj(fichier="QQ==QUJD"), GOOD]), "its base64", ["bonne.pdf"]),
     "corrupt gzip": (
@@ -245,6 +250,8 @@ class TestEncodings:
             ("UTF-8", "us-ascii"),
             ("ISO-8859-1", "us-ascii"),
             ("UTF-8", "encodage-inconnu"),
+            ("UTF-8", "UTF-8-W/O-BOM"),
+            ("ISO-8859-1", "encodage-inconnu"),
             ("UTF-16", "UTF-16"),
             ("ISO-8859-15", "ISO-8859-15"),
         ],
