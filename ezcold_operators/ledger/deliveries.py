@@ -87,7 +87,7 @@ def owing(conn: Connection, launcher: str) -> dict[str, int]:
 
 def rows(conn: Connection, ids: Sequence[int]) -> list[Any]:
     """Deliveries with their document and item, by delivery id."""
-    columns = [
+    columns: list[Any] = [
         delivery, document.c.name, document.c.media_type, document.c.size, document.c.sha256, document.c.metadata,
         document.c.path, document.c.role, item.c.sender, item.c.recipients, item.c.subject, item.c.message_id,
         item.c.sent_at.label("mail_date"), item.c.received_at, item.c.name.label("item_name"), item.c.envelope,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from ezcold_operators.ledger.deliveries import owing
 from ezcold_operators.ledger.events import clean
@@ -14,9 +14,9 @@ from ezcold_operators.ledger.tables import delivery, document, event, item
 def find_items(conn: Connection, text: str, limit: int = 50) -> list[int]:
     """Items that the text names: by file name, subject, sender, message-id, sha256 (from 8 digits on), newest first."""
     like = "%" + clean(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    fields = [item.c.name, item.c.subject, item.c.sender, item.c.message_id]
-    in_item = [field.ilike(like, escape="\\") for field in fields]
-    in_document = [document.c.name.ilike(like, escape="\\")]
+    fields: list[ColumnElement[Any]] = [item.c.name, item.c.subject, item.c.sender, item.c.message_id]
+    in_item: list[ColumnElement[bool]] = [field.ilike(like, escape="\\") for field in fields]
+    in_document: list[ColumnElement[bool]] = [document.c.name.ilike(like, escape="\\")]
     folded = text.lower()
     if len(folded) >= 8 and all(c in "0123456789abcdef" for c in folded):
         in_item.append(item.c.sha256.startswith(folded))

@@ -1,19 +1,18 @@
-"""Items in the ledger: which are known, staging new ones, what decoding found in them, settling them."""
+"""Items in the ledger: which are known, staging new ones, quarantine."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.ledger import Ledger, dump
-from ezcold_operators.ledger.tables import delivery, document, event, item, place
+from ezcold_operators.ledger.tables import item, place
 
 ATTEMPTS = 3
 """After so many failures that an item itself caused, it is quarantined."""
@@ -35,37 +34,6 @@ class NewItem:
     quarantined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """One document as the decode room hands it over."""
-
-    path: str
-    name: str | None
-    media_type: str
-    sniffed: str | None
-    role: str
-    inline: bool
-    size: int
-    sha256: str
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class NewDecoding:
-    """What decoding one item gave."""
-
-    item_id: int
-    documents: Sequence[NewDocument]
-    sender: str = ""
-    recipients: str = ""
-    subject: str = ""
-    message_id: str = ""
-    sent: datetime | None = None
-    envelope: Mapping[str, Any] | None = None
-    quarantined: str = ""
-    events: Sequence[Event] = field(default_factory=tuple)
-
-
 def known(conn: Connection, launcher: str, keys: Sequence[str]) -> set[tuple[str, str]]:
     """The (key, fingerprint) pairs among these keys that need no download."""
     rows = conn.execute(
@@ -74,6 +42,20 @@ def known(conn: Connection, launcher: str, keys: Sequence[str]) -> set[tuple[str
         )
     )
     return {(row.source_key, row.fingerprint) for row in rows}
+
+
+def unfinished(conn: Connection, launcher: str) -> bool:
+    """Something that was taken is not settled yet: a room has work."""
+    query = select(item.c.id).where(item.c.launcher == launcher, item.c.state.in_(("staged", "decoded"))).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def revive(conn: Connection, launcher: str, has: Callable[[str], bool]) -> None:
+    """Missing items whose bytes are in the stage after all (the same bytes came under another key)."""
+    query = select(item.c.id, item.c.sha256).where(item.c.launcher == launcher, item.c.state == "missing")
+    for row in conn.execute(query).all():
+        if row.sha256 and has(row.sha256):
+            conn.execute(update(item).where(item.c.id == row.id).values(state="staged"))
 
 
 def any_missing(conn: Connection, launcher: str) -> bool:
@@ -201,82 +183,6 @@ def _bring_back(conn: Connection, row: dict[str, Any], at: Any) -> None:
     conn.execute(update(item).where(item.c.id == at.id, item.c.state == "missing").values(row))
 
 
-def decoded(ledger: Ledger, conn: Connection, run_id: str, launcher: str, new: Sequence[NewDecoding]) -> int:
-    """Write down what was found; the number of documents new to the ledger.
-
-    Decoding again adds only what the item does not have yet by (sha256, occurrence), whatever its part number became.
-    """
-    now = ledger.now(conn)
-    ids = [one.item_id for one in new]
-    staged = set(conn.execute(select(item.c.id).where(item.c.id.in_(ids), item.c.state == "staged")).scalars())
-    won = [one for one in new if one.item_id in staged]
-    if not won:
-        return 0
-    # All rows have the same keys, so that one prepared statement serves the batch.
-    same = (item.c.id == bindparam("_id")) & (item.c.state == "staged")
-    columns: dict[str, Any] = {name: bindparam(name) for name in _outcome(won[0]) if name != "_id"}
-    conn.execute(update(item).where(same).values(columns), [_outcome(one) for one in won])
-    have: dict[int, list[Any]] = {}
-    for row in conn.execute(
-        select(document.c.item_id, document.c.path, document.c.sha256).where(document.c.item_id.in_(staged))
-    ):
-        have.setdefault(row.item_id, []).append(row)
-    fresh = [row for one in won for row in _fresh(launcher, one, have.get(one.item_id, []))]
-    if fresh:
-        conn.execute(insert(document), fresh)
-    events: list[Event] = []
-    for one in won:
-        events += [Event("decoded", one.item_id, detail=str(len(one.documents))), *one.events]
-        if one.quarantined:
-            events.append(Event("quarantined", one.item_id, detail=one.quarantined))
-    record(conn, now, run_id, launcher, events)
-    return len(fresh)
-
-
-def _outcome(one: NewDecoding) -> dict[str, Any]:
-    return {
-        "_id": one.item_id, "state": "quarantined" if one.quarantined else "decoded",
-        "reason": clean(one.quarantined), "sender": clean(one.sender), "recipients": clean(one.recipients),
-        "subject": clean(one.subject), "message_id": clean(one.message_id),
-        "sent_at": one.sent.timestamp() if one.sent else None, "claimed_by": None, "claimed_until": None,
-        "envelope": dump(one.envelope) if one.envelope else None,
-    }  # fmt: skip
-
-
-def _fresh(launcher: str, one: NewDecoding, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    have, paths = Counter(row.sha256 for row in rows), {row.path for row in rows}
-    fresh = []
-    for doc in one.documents:
-        if have[doc.sha256] > 0:
-            have[doc.sha256] -= 1
-            continue
-        path, n = clean(doc.path), 1
-        while path in paths:
-            n += 1
-            path = f"{clean(doc.path)}~{n}"
-        paths.add(path)
-        fresh.append(
-            {"item_id": one.item_id, "launcher": launcher, "path": path,
-             "name": clean(doc.name) if doc.name is not None else None, "media_type": clean(doc.media_type),
-             "sniffed": doc.sniffed, "role": doc.role, "inline": doc.inline, "size": doc.size, "sha256": doc.sha256,
-             "metadata": dump(doc.metadata)}
-        )  # fmt: skip
-    return fresh
-
-
-def attempt_failed(ledger: Ledger, conn: Connection, run_id: str, launcher: str, item_id: int, reason: str) -> bool:
-    """Count a failure that the item itself caused; True if that was its last, and it is now quarantined."""
-    attempts = conn.execute(select(item.c.attempts).where(item.c.id == item_id)).scalar_one() + 1
-    out = bool(attempts >= ATTEMPTS)
-    values: dict[str, Any] = {"attempts": attempts, "reason": clean(reason)}
-    if out:
-        values |= {"state": "quarantined", "claimed_by": None, "claimed_until": None}
-    conn.execute(update(item).where(item.c.id == item_id, item.c.state == "staged").values(values))
-    what = "quarantined" if out else "undecoded"
-    record(conn, ledger.now(conn), run_id, launcher, [Event(what, item_id, detail=reason)])
-    return out
-
-
 def quarantine(conn: Connection, now: float, run_id: str, launcher: str, item_id: int, reason: str) -> None:
     """Put a living item into quarantine; once is enough."""
     moved = conn.execute(
@@ -288,31 +194,15 @@ def quarantine(conn: Connection, now: float, run_id: str, launcher: str, item_id
         record(conn, now, run_id, launcher, [Event("quarantined", item_id, detail=reason)])
 
 
-def carry_over(ledger: Ledger, run_id: str, launcher: str, formerly: Sequence[str]) -> None:
-    """A renamed launcher takes its past with it (launcher.md, `formerly`)."""
-    for old in formerly:
-        with ledger.read() as conn:
-            if conn.execute(select(item.c.id).where(item.c.launcher == old).limit(1)).first() is None:
-                continue
-        with ledger.transaction("launcher.rename") as conn:
-            ledger.serialise(conn, f"stage {launcher}")
-            taken = select(item.c.source_key, item.c.fingerprint).where(item.c.launcher == launcher)
-            both = {tuple(row) for row in conn.execute(taken)}
-            mine = conn.execute(
-                select(item.c.id, item.c.source_key, item.c.fingerprint).where(item.c.launcher == old)
-            ).all()
-            ids = [row.id for row in mine if (row.source_key, row.fingerprint) not in both]
-            for start in range(0, len(ids), 500):
-                chunk = ids[start : start + 500]
-                for table, column in ((item, item.c.id), (document, document.c.item_id), (delivery, delivery.c.item_id),
-                                      (event, event.c.item_id)):  # fmt: skip
-                    conn.execute(update(table).where(column.in_(chunk)).values(launcher=launcher))
-            conn.execute(delete(place).where(place.c.launcher.in_((old, launcher))))
-            record(conn, ledger.now(conn), run_id, launcher, [Event("renamed", detail=old)])
-
-
 def handle_of(text: str) -> dict[str, Any]:
     """The JSON of a handle, envelope or metadata column."""
     value = json.loads(text)
     assert isinstance(value, dict)
     return value
+
+
+def lost(conn: Connection, item_ids: Iterable[int], has: Callable[[str], bool]) -> None:
+    """Documents of these items are gone from the stage: decode again what is still there, fetch the rest again."""
+    for row in conn.execute(select(item.c.id, item.c.sha256).where(item.c.id.in_(list(item_ids)))).all():
+        state = "staged" if row.sha256 and has(row.sha256) else "missing"
+        conn.execute(update(item).where(item.c.id == row.id).values(state=state))

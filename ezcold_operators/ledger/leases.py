@@ -1,4 +1,4 @@
-"""Leases: one holder at a time, renewed by a heartbeat; over within 30 s of the holder's death, at once on one machine."""
+"""Leases: one holder at a time, renewed by a heartbeat, over within 30 s of its death (at once on one machine)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger: one database that knows what was taken, what is owed, what was sent. The rooms read and write only here."""
+"""The ledger: one database that knows what was taken, owed and sent. The rooms read and write only here."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def not_acknowledged(ledger: Ledger, conn: Connection, run_id: str, launcher: st
 
 
 def blob_needed(conn: Connection, sha256: str) -> bool:
-    """Whether some row still needs these bytes: an item not settled, or a document of one, or one with open deliveries."""
+    """Whether a row still needs these bytes: an item not settled, a document of one, one with open deliveries."""
     of_item = select(item.c.id).where(item.c.sha256 == sha256, item.c.state != "settled")
     of_document = (
         select(document.c.id)
@@ -84,3 +84,8 @@ def blob_needed(conn: Connection, sha256: str) -> bool:
         .where(document.c.sha256 == sha256, delivery.c.state.not_in(("sent", "dismissed")))
     )
     return any(conn.execute(query.limit(1)).first() is not None for query in (of_item, of_document, of_delivery))
+
+
+def still_decoded(conn: Connection, item_ids: Sequence[int]) -> set[int]:
+    """Those of these items that nobody has settled yet."""
+    return set(conn.execute(select(item.c.id).where(item.c.id.in_(item_ids), item.c.state == "decoded")).scalars())

@@ -1,0 +1,109 @@
+"""The local backup that a person can browse: <home>/backup/<launcher>/<date>/<item> <label>/. And what is swept away.
+
+Files are hard links into the stage where possible: no second copy of the bytes, and they outlive the blob.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pathvalidate import sanitize_filename
+
+from ezcold_operators.filtering import Candidate, effective_name
+from ezcold_operators.ledger import settling
+from ezcold_operators.rooms.base import River
+from ezcold_operators.stage import mapped
+from ezcold_operators.steps import step
+
+SWEEP_EVERY = timedelta(hours=6)
+
+
+def keep(river: River, rows: Sequence[Any], documents: Sequence[Any]) -> None:
+    """Lay a backup of items that are about to be acknowledged, if the launcher wants one."""
+    if not river.launcher.backup:
+        return
+    by_item: dict[int, list[Any]] = {}
+    for document in documents:
+        by_item.setdefault(document.item_id, []).append(document)
+    with mapped(river.backups()):
+        for row in rows:
+            _keep_one(river, row, by_item.get(row.id, []))
+
+
+def _keep_one(river: River, row: Any, documents: Sequence[Any]) -> None:
+    if row.sha256 is None or row.duplicate_of is not None or not river.stage.has(row.sha256):
+        return
+    seconds = row.received_at if row.received_at is not None else row.staged_at
+    day = datetime.fromtimestamp(seconds, tz=ZoneInfo(river.launcher.timezone)).date().isoformat()
+    label = row.subject or row.name.rsplit("/", 1)[-1]
+    folder = river.backups() / day / safe_name(f"{row.id} {label}"[:80])
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = "mail.eml" if river.launcher.is_mail else safe_name(row.name.rsplit("/", 1)[-1])
+    _link(river.stage.path(row.sha256), folder / raw)
+    for document in documents:
+        if document.sha256 != row.sha256 and river.stage.has(document.sha256):
+            named = Candidate(document.name, document.media_type, document.sniffed, document.role, False, 0)
+            name = f"{document.id} {safe_name(effective_name(named))}"
+            _link(river.stage.path(document.sha256), folder / name)
+
+
+def safe_name(text: str) -> str:
+    """A name that a person can read and every disk takes; never empty; not unique by itself."""
+    flat = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+    cut = flat.encode("utf-8")[:200].decode("utf-8", "ignore").strip(" .")
+    return str(sanitize_filename(cut, replacement_text="_", platform="universal")).strip(" .") or "document"
+
+
+def _link(blob: Path, target: Path) -> None:
+    with step("backup.link"):
+        try:
+            os.link(blob, target)
+        except FileExistsError:
+            return  # an earlier run was here
+        except OSError:  # another file system, or one without links
+            temporary = target.with_name(f".{target.name[:100]}.tmp")
+            shutil.copyfile(blob, temporary)
+            temporary.replace(target)
+
+
+def prune(river: River, now: datetime | None = None) -> None:
+    """Remove backup days older than `keep_days`."""
+    backup = river.launcher.backup
+    if not backup or not river.backups().is_dir():
+        return
+    oldest = ((now or datetime.now(tz=UTC)).date() - timedelta(days=backup.keep_days)).isoformat()
+    for day in river.backups().iterdir():
+        if len(day.name) == 10 and day.name < oldest and day.is_dir():
+            with step("backup.prune"):
+                shutil.rmtree(day, ignore_errors=True)
+
+
+def sweep(river: River) -> int:
+    """Now and then, remove what the stage holds and no row needs; the number of blobs removed."""
+    stamp = river.stage.root / "swept"
+    now = datetime.now(tz=UTC).timestamp()
+    try:
+        if now - stamp.stat().st_mtime < SWEEP_EVERY.total_seconds():
+            return 0
+    except FileNotFoundError:
+        pass
+    with mapped(river.stage.root):
+        stamp.touch()
+
+    def needed(path: Path, sha256: str) -> bool:
+        # Asked again inside the deleting transaction: nobody can begin to need it between the question and the deed.
+        with river.ledger.transaction("stage.swept") as conn:
+            river.ledger.serialise(conn, f"blob {sha256}")
+            if settling.blob_needed(conn, sha256) or now - path.stat().st_mtime < 24 * 3600:
+                return True
+            with step("stage.sweep_blob"):
+                path.unlink(missing_ok=True)
+            return False
+
+    return river.stage.sweep(needed)

@@ -1,0 +1,117 @@
+"""What every room is given: the river of one launcher in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ezcold_operators.config import credentials as connections
+from ezcold_operators.config.credentials import Credentials
+from ezcold_operators.config.launcher import Launcher
+from ezcold_operators.config.scenario import Scenario
+from ezcold_operators.config.settings import Settings
+from ezcold_operators.decoding.base import Limits, Options
+from ezcold_operators.errors import ConfigurationError, EzcoldError
+from ezcold_operators.ledger import renames
+from ezcold_operators.ledger.ledger import Ledger
+from ezcold_operators.stage import Stage
+
+Progress = Callable[[str, int, int | None], None]
+"""(room, done, total or None)."""
+
+
+def no_progress(room: str, done: int, total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+class ItemsFailed(EzcoldError):
+    """Items failed or were quarantined in this run; everything else was done. Raised last, by who runs the rooms."""
+
+
+@dataclass(slots=True)
+class River:
+    """One launcher's documents on their way, in one run. Rooms share nothing but this."""
+
+    ledger: Ledger
+    stage: Stage
+    launcher: Launcher
+    scenarios: Mapping[str, Scenario]
+    run_id: str
+    settings: Settings
+    credentials: Callable[[str], Credentials] = connections.resolve
+    progress: Progress = no_progress
+    errors: list[str] = field(default_factory=list)
+    """One sentence for each cause met so far."""
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        launcher: Launcher,
+        scenarios: Mapping[str, Scenario],
+        settings: Settings,
+        run_id: str,
+        credentials: Callable[[str], Credentials] = connections.resolve,
+        progress: Progress = no_progress,
+    ) -> Iterator[River]:
+        """Open ledger and stage, and carry over the past of a renamed launcher.
+
+        :raises ConfigurationError: :raises LedgerUnavailable: :raises StageUnavailable:
+        """
+        stage = Stage(settings.home / "stage")
+        with Ledger.open(ledger_url(settings, credentials)) as ledger:
+            if launcher.formerly:
+                renames.carry_over(ledger, run_id, launcher.launcher, launcher.formerly)
+            yield cls(ledger, stage, launcher, scenarios, run_id, settings, credentials, progress)
+
+    @property
+    def id(self) -> str:
+        return self.launcher.launcher
+
+    def source_credentials(self) -> Credentials:
+        """The source's Connection; an empty one where the protocol needs none.
+
+        :raises ConfigurationError: there is no such Connection.
+        """
+        conn_id = self.launcher.source.connection
+        return self.credentials(conn_id) if conn_id else Credentials()
+
+    def failed(self, error: Exception | str) -> None:
+        """Remember a cause, once."""
+        if str(error) not in self.errors:
+            self.errors.append(str(error))
+
+    def backups(self) -> Path:
+        """Where a person finds this launcher's backups, by date."""
+        return self.settings.home / "backup" / self.id
+
+
+def ledger_url(settings: Settings, credentials: Callable[[str], Credentials]) -> str:
+    """EZCOLD_LEDGER_URL, else the Connection `ezcold_ledger`, else SQLite in EZCOLD_HOME (launcher.md, Environment)."""
+    if settings.ledger_url:
+        return settings.ledger_url
+    try:
+        conn = credentials("ezcold_ledger")
+    except ConfigurationError:
+        return f"sqlite:///{(settings.home / 'ledger.db').absolute()}"
+    from sqlalchemy.engine import URL
+
+    return URL.create(
+        "postgresql+psycopg", conn.login or None, conn.password or None, conn.host or None, conn.port,
+        conn.schema or None,
+    ).render_as_string(hide_password=False)  # fmt: skip
+
+
+def decode_options(launcher: Launcher, name: str) -> Options:
+    """How this launcher wants an item decoded."""
+    limits = launcher.limits
+    kind = "mail" if launcher.is_mail else ("adullact" if launcher.source.protocol == "adullact" else "file")
+    return Options(
+        kind=kind,  # type: ignore[arg-type]
+        name=name.rsplit("/", 1)[-1],
+        unpack=tuple(launcher.unpack),
+        want_message="message" in launcher.take,
+        limits=Limits(limits.max_item_mb, limits.max_documents, limits.max_depth, limits.max_ratio),
+    )

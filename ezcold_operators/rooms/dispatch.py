@@ -1,0 +1,188 @@
+"""Dispatch: what one scenario is owed goes in, each document once, with a receipt (architecture: exactly once)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ezcold_operators import cold
+from ezcold_operators.cold.base import Delivered, Entrance, Outgoing, Prepared
+from ezcold_operators.config.scenario import Scenario
+from ezcold_operators.errors import Ambiguous, ConfigurationError, EzcoldError, ItemFailed
+from ezcold_operators.i18n import _
+from ezcold_operators.ledger import claims, deliveries, items
+from ezcold_operators.ledger.tables import delivery
+from ezcold_operators.rooms.base import River
+from ezcold_operators.rooms.outgoing import columns, outgoing, prepared
+
+BATCH = 200
+BATCH_BYTES = 64_000_000
+
+
+def dispatch(river: River, scenario_id: str) -> dict[str, Any]:
+    """Pay what the launcher owes to one scenario.
+
+    :raises ConfigurationError: the scenario is unknown or its entrance is set up wrong.
+    :raises ScenarioUnavailable: :raises AuthenticationFailed: after what could be sent was sent.
+    """
+    scenario = river.scenarios.get(scenario_id)
+    if scenario is None:
+        raise ConfigurationError(_("there is no scenario {id} in scenarios.yaml").format(id=scenario_id))
+    credentials = river.credentials(scenario.connection) if scenario.connection else None
+    room = _Dispatch(river, scenario)
+    with claims.renewed(river.ledger, delivery):
+        with cold.create(scenario).open(credentials) as entrance:
+            room.recover(entrance)
+            room.pay(entrance)
+    if room.trouble is not None:
+        raise room.trouble
+    return {"scenario": scenario_id, "sent": room.sent, "refused": room.refused}
+
+
+class _Dispatch:
+    """One scenario's dispatch in one run: its counts, and the trouble that it met."""
+
+    def __init__(self, river: River, scenario: Scenario) -> None:
+        self.river, self.scenario = river, scenario
+        self.sent = self.refused = 0
+        self.trouble: EzcoldError | None = None
+
+    def _claimed(self, state: str) -> Iterator[list[Any]]:
+        """Rows in this state, claimed batch by batch, each row once."""
+        last = 0
+        while self.trouble is None:
+            with self.river.ledger.transaction("dispatch.claim") as conn:
+                where = deliveries.open_claimable(self.river.id, self.scenario.id, state)
+                ids = claims.claim(self.river.ledger, conn, delivery, where, BATCH, last)
+                rows = deliveries.rows(conn, ids) if ids else []
+            if not rows:
+                return
+            last = rows[-1].id
+            yield rows
+
+    def recover(self, entrance: Entrance) -> None:
+        """Deliveries that a run left in `sending`: their effect may have happened."""
+        for rows in self._claimed("sending"):
+            answers = [(row, self._recovered(entrance, row)) for row in rows]
+            self._write(entrance, answers, began_earlier=True)
+
+    def _recovered(self, entrance: Entrance, row: Any) -> Delivered:
+        try:
+            return entrance.recover(prepared(row), outgoing(self.river, row))
+        except EzcoldError as exc:
+            return Delivered(prepared(row), error=exc)
+
+    def pay(self, entrance: Entrance) -> None:
+        """Deliveries that are owed."""
+        for rows in self._claimed("owed"):
+            for batch in _by_bytes(self._with_bytes(rows)):
+                self._pay_batch(entrance, batch)
+                if self.trouble is not None:
+                    return
+                self.river.progress(f"dispatch {self.scenario.id}", self.sent, None)
+
+    def _with_bytes(self, rows: Sequence[Any]) -> list[Any]:
+        """Rows whose bytes are in the stage; for the others their item is decoded, or fetched, again."""
+        here = [row for row in rows if self.river.stage.has(row.sha256)]
+        lost = [row for row in rows if not self.river.stage.has(row.sha256)]
+        if lost:
+            with self.river.ledger.transaction("dispatch.lost") as conn:
+                items.lost(conn, {row.item_id for row in lost}, self.river.stage.has)
+                claims.release(conn, delivery, [row.id for row in lost])
+            self.river.failed(_("documents vanished from the stage: they are taken from the source again"))
+        return here
+
+    def _pay_batch(self, entrance: Entrance, rows: Sequence[Any]) -> None:
+        by_id = {row.id: row for row in rows}
+        out = {row.id: outgoing(self.river, row) for row in rows}
+        ready: list[Prepared] = []
+        faults: list[tuple[Any, EzcoldError]] = []
+        try:
+            for answer in entrance.prepare(list(out.values())):
+                if isinstance(answer, Prepared):
+                    ready.append(answer)
+                else:
+                    faults.append((by_id[answer[0].delivery_id], answer[1]))
+        except EzcoldError as exc:
+            for one in ready:
+                entrance.discard(one)
+            self._give_up([row.id for row in rows], exc)
+            return
+        with self.river.ledger.transaction("dispatch.sending") as conn:
+            args = (self.river.ledger, conn, self.river.run_id, self.river.id, self.scenario.driver)
+            won = deliveries.sending(*args, [columns(one) for one in ready])
+        for one in ready:
+            if one.delivery_id not in won:
+                entrance.discard(one)
+        self._deliver(entrance, [(one, out[one.delivery_id]) for one in ready if one.delivery_id in won], by_id)
+        self._write_faults(faults)
+
+    def _deliver(self, entrance: Entrance, batch: list[tuple[Prepared, Outgoing]], by_id: dict[int, Any]) -> None:
+        answers: list[tuple[Any, Delivered]] = []
+        try:
+            for answer in entrance.deliver(batch):
+                answers.append((by_id[answer.prepared.delivery_id], answer))
+        except EzcoldError as exc:  # the rest stays `sending`, and is recovered
+            self.trouble = exc
+        self._write(entrance, answers)
+
+    def _write(
+        self, entrance: Entrance, answers: Sequence[tuple[Any, Delivered]], *, began_earlier: bool = False
+    ) -> None:
+        good = [(row, a.receipt, a.prepared.final) for row, a in answers if a.error is None]
+        if good:
+            with self.river.ledger.transaction("dispatch.sent") as conn:
+                deliveries.sent(self.river.ledger, conn, self.river.run_id, self.river.id, good)
+            self.sent += len(good)
+        for row, answer in answers:
+            if answer.error is not None:
+                self._trouble_with(entrance, row, answer, began_earlier)
+
+    def _trouble_with(self, entrance: Entrance, row: Any, answer: Delivered, began_earlier: bool) -> None:
+        error = answer.error
+        if isinstance(error, Ambiguous):
+            if self.scenario.on_ambiguous == "hold":
+                self._refuse(row, error, last=True)
+            else:
+                self.river.failed(error)  # stays `sending` under its token: sent again, with the same name
+        elif isinstance(error, ItemFailed):
+            entrance.discard(answer.prepared)
+            self._refuse(row, error, last=False)
+        else:
+            assert error is not None
+            if not answer.prepared.part and not began_earlier:  # no part lies ready, and nothing ever went out
+                with self.river.ledger.transaction("dispatch.unsent") as conn:
+                    deliveries.back_to_owed(conn, [row.id], str(error))
+            self.trouble = error
+
+    def _write_faults(self, faults: Sequence[tuple[Any, EzcoldError]]) -> None:
+        for row, error in faults:
+            if isinstance(error, ItemFailed):
+                self._refuse(row, error, last=False)
+            else:
+                self._give_up([row.id], error)
+
+    def _refuse(self, row: Any, error: EzcoldError, *, last: bool) -> None:
+        self.refused += 1
+        self.river.failed(error)
+        with self.river.ledger.transaction("dispatch.refused") as conn:
+            args = (self.river.ledger, conn, self.river.run_id, self.river.id, row, str(error))
+            deliveries.refused(*args, last=last)
+
+    def _give_up(self, ids: Sequence[int], error: EzcoldError) -> None:
+        self.trouble = error
+        with self.river.ledger.transaction("dispatch.unsent") as conn:
+            deliveries.back_to_owed(conn, ids, str(error))
+
+
+def _by_bytes(rows: Sequence[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    size = 0
+    for row in rows:
+        if batch and size + row.size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row.size
+    if batch:
+        yield batch

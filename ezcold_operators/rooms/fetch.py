@@ -1,0 +1,172 @@
+"""Fetch: bytes from the source into the stage, once each. What is known is not downloaded again (R2), raw first (R1)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from ezcold_operators import sources
+from ezcold_operators.errors import ItemChanged, ItemFailed
+from ezcold_operators.i18n import _
+from ezcold_operators.ledger import deliveries, history, items
+from ezcold_operators.ledger.items import NewItem
+from ezcold_operators.rooms.base import River
+from ezcold_operators.sources.base import Listed, Session, Taken, Window
+
+BATCH_ITEMS = 200
+BATCH_BYTES = 16_000_000
+ROUND_ITEMS = 20_000
+"""So many unknown items are held in memory at most; the rest is listed again."""
+
+
+def fetch(river: River, window: Window | None = None, only_debts: bool = False) -> dict[str, Any]:
+    """Stage what is new.
+
+    :param window: only items dated in it (backfills). :param only_debts: touch no source at all.
+    :raises SourceUnavailable: :raises AuthenticationFailed: after what could be staged was staged.
+    """
+    if not only_debts:
+        source = sources.create(river.launcher)
+        with source.open(river.source_credentials()) as session:
+            _take_all(river, session, window)
+    with river.ledger.read() as conn:
+        counts = history.run_counts(conn, river.id, river.run_id)
+        owing = deliveries.owing(conn, river.id)
+        busy = items.unfinished(conn, river.id)
+    return {"fetched": counts["fetched"], "owed": sum(owing.values()), "idle": not (owing or busy)}
+
+
+def _take_all(river: River, session: Session, window: Window | None) -> None:
+    left = river.launcher.limits.per_run
+    while left is None or left > 0:
+        with river.ledger.read() as conn:
+            marks = {} if window or items.any_missing(conn, river.id) else items.marks(conn, river.id)
+        cap = ROUND_ITEMS if left is None else min(left, ROUND_ITEMS)
+        unknown = list(islice(_unknown(river, session.list(marks, window)), cap + 1))
+        more, unknown = len(unknown) > cap, unknown[:cap]
+        stored, whole = _stage_all(river, session, unknown)
+        if left is not None:
+            left -= len(unknown)
+        if more and stored:
+            continue
+        if more:
+            return
+        if whole and window is None:
+            with river.ledger.transaction("fetch.marks") as conn:
+                items.save_marks(conn, river.id, session.marks())
+        return
+
+
+def _unknown(river: River, listing: Iterator[Listed]) -> Iterator[Listed]:
+    """What the ledger does not know yet, asked in chunks."""
+    while chunk := list(islice(listing, 500)):
+        with river.ledger.read() as conn:
+            known = items.known(conn, river.id, [listed.key for listed in chunk])
+        yield from (listed for listed in chunk if (listed.key, listed.fingerprint) not in known)
+
+
+def _stage_all(river: River, session: Session, unknown: list[Listed]) -> tuple[int, bool]:
+    """Stage them in batches; how many rows that made, and False if one must be listed again (changed, unreadable)."""
+    done, stored, whole = 0, 0, True
+    limit = river.launcher.limits.max_item_mb * 1_000_000
+    small = [listed for listed in unknown if listed.size <= limit]
+    stored += _store(river, [_too_large(listed, limit) for listed in unknown if listed.size > limit])
+    for batch in _batches(small, _pace(river)):
+        began = time.monotonic()
+        new, complete = _stage_batch(river, session, batch, limit)
+        whole = whole and complete
+        stored += _store(river, new)
+        done += len(batch)
+        river.progress("fetch", done, len(small))
+        _wait(river, len(batch), began, last=done >= len(small))
+    return stored, whole
+
+
+def _batches(listed: Iterable[Listed], most: int) -> Iterator[list[Listed]]:
+    batch: list[Listed] = []
+    size = 0
+    for one in listed:
+        if batch and (len(batch) >= most or size + max(one.size, 0) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += max(one.size, 0)
+    if batch:
+        yield batch
+
+
+def _pace(river: River) -> int:
+    return min(BATCH_ITEMS, river.launcher.limits.per_minute or BATCH_ITEMS)
+
+
+def _wait(river: River, count: int, began: float, *, last: bool) -> None:
+    per_minute = river.launcher.limits.per_minute
+    if per_minute and not last:
+        time.sleep(max(0.0, count * 60 / per_minute - (time.monotonic() - began)))
+
+
+def _stage_batch(river: River, session: Session, batch: list[Listed], limit: int) -> tuple[list[NewItem], bool]:
+    new: list[NewItem] = []
+    whole = True
+    with river.stage.batch() as stage:
+        for taken in session.read(batch):
+            if taken.chunks is None:  # gone meanwhile: not ours any more, and never the same as empty
+                continue
+            try:
+                blob = stage.put(_bounded(taken, limit))
+            except ItemChanged:
+                whole = False
+            except _TooLarge:
+                new.append(_too_large(taken.listed, limit))
+            except ItemFailed as exc:
+                whole = False
+                river.failed(exc)
+                new.append(_new(taken.listed, None, str(exc)))
+            else:
+                new.append(_new(taken.listed, blob.sha256, size=blob.size))
+        stage.commit()
+    return new, whole
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _bounded(taken: Taken, limit: int) -> Iterator[bytes]:
+    """An announced size may be a lie."""
+    size = 0
+    for chunk in taken.chunks or ():
+        size += len(chunk)
+        if size > limit:
+            raise _TooLarge
+        yield chunk
+
+
+def _too_large(listed: Listed, limit: int) -> NewItem:
+    reason = _("larger than max_item_mb ({limit} MB): raise the limit in the launcher, then replay it")
+    return _new(listed, None, reason.format(limit=limit // 1_000_000), quarantined=True)
+
+
+def _new(listed: Listed, sha256: str | None, reason: str = "", size: int = -1, quarantined: bool = False) -> NewItem:
+    return NewItem(
+        key=listed.key,
+        fingerprint=listed.fingerprint,
+        place=listed.place,
+        name=listed.name,
+        size=size if size >= 0 else listed.size,
+        handle={**listed.handle, "_size": listed.size},
+        received=listed.date,
+        sha256=sha256,
+        reason=reason,
+        quarantined=quarantined,
+    )
+
+
+def _store(river: River, new: list[NewItem]) -> int:
+    if new:
+        with river.ledger.transaction("fetch.staged") as conn:
+            by_content, files = river.launcher.duplicates == "content", not river.launcher.is_mail
+            items.stage(river.ledger, conn, river.run_id, river.id, new, by_content, files)
+    return len(new)

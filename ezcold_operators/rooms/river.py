@@ -1,0 +1,51 @@
+"""All five rooms in order, once, without a scheduler: `ezcold run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, Unavailable
+from ezcold_operators.rooms.base import River
+from ezcold_operators.rooms.decode import decode
+from ezcold_operators.rooms.dispatch import dispatch
+from ezcold_operators.rooms.fetch import fetch
+from ezcold_operators.rooms.filter import filter_documents
+from ezcold_operators.rooms.settle import settle, summary
+
+
+class Run:
+    """What one run met: the summary, and which kinds of trouble."""
+
+    def __init__(self, river: River) -> None:
+        self.river = river
+        self.unavailable = self.misconfigured = False
+
+    def _room(self, room: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """A room that cannot work does not stop the others: yesterday's debts are paid while the mailbox is down."""
+        try:
+            return room()
+        except EzcoldError as exc:
+            self.unavailable = self.unavailable or isinstance(exc, Unavailable | AuthenticationFailed)
+            self.misconfigured = self.misconfigured or isinstance(exc, ConfigurationError)
+            self.river.failed(exc)
+            return {}
+
+    def rooms(self) -> dict[str, Any]:
+        """Run every room; the summary of the run."""
+        river = self.river
+        self._room(lambda: fetch(river))
+        self._room(lambda: decode(river))
+        owing = self._room(lambda: filter_documents(river)).get("owing", [])
+        for scenario in owing:
+            self._room(lambda scenario=scenario: dispatch(river, scenario))  # type: ignore[misc]
+        self._room(lambda: settle(river))
+        return summary(river)
+
+    def exit_code(self, counts: dict[str, Any]) -> int:
+        """2 configuration; else 1 an item failed or was quarantined; else 3 unavailable or refused; else 0."""
+        if self.misconfigured:
+            return 2
+        if counts["quarantined"] or (counts["errors"] and not self.unavailable):
+            return 1
+        return 3 if self.unavailable else 0
