@@ -1,0 +1,235 @@
+"""Exactly once into a waiting directory.
+
+A part is written, durably, in a parts folder on the same file system. The rename to its final name is the one visible
+effect. After a crash: the part is there, so rename it now; it is gone and the parts folder still bears the identity
+that the ledger noted, so the rename happened, even if EzGED already ate the file; anything else proves nothing, and a
+person must look. The final name always holds the token: rename replaces, and an earlier file of the same name may not
+have been eaten yet.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from ezcold_operators.cold.base import Delivered, Outgoing, Prepared
+from ezcold_operators.cold.folder_places import Places, entrance_errors, sentence
+from ezcold_operators.cold.names import check_template, final_name, new_token
+from ezcold_operators.config.credentials import Credentials
+from ezcold_operators.config.scenario import Scenario
+from ezcold_operators.errors import ConfigurationError, EzcoldError, ScenarioUnavailable, StageUnavailable
+from ezcold_operators.i18n import _
+from ezcold_operators.steps import step
+
+STRAY_SECONDS = 24 * 3600.0
+
+
+def create(scenario: Scenario) -> FolderDriver:
+    """:raises ConfigurationError: the scenario has no path, or a name template that cannot be read."""
+    return FolderDriver(scenario)
+
+
+class FolderDriver:
+    """The waiting directory of one scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        if not scenario.path:
+            raise ConfigurationError(
+                _("scenario {id}: driver folder needs `path`, its waiting directory").format(id=scenario.id)
+            )
+        check_template(scenario.name)
+        self.scenario = scenario
+        self.waiting = scenario.path.rstrip("/") or "/"
+        self.parts = (scenario.parts or default_parts(self.waiting)).rstrip("/")
+        if os.path.normpath(self.parts) == os.path.normpath(self.waiting):
+            raise ConfigurationError(
+                _("scenario {id}: `parts` and `path` are one folder: EzGED would take half a file").format(
+                    id=scenario.id
+                )
+            )
+
+    def __repr__(self) -> str:
+        return f"FolderDriver({self.waiting!r})"
+
+    @contextmanager
+    def open(self, credentials: Credentials | None) -> Iterator[FolderEntrance]:
+        """Enter; the parts folder and its identity are made if they are not there yet."""
+        with Places(credentials) as places:
+            identity = places.establish(self.parts, self.waiting)
+            yield FolderEntrance(self, places, identity)
+
+    def probe(self, credentials: Credentials | None) -> Iterable[str]:
+        """:raises ScenarioUnavailable: :raises ConfigurationError: as `open`."""
+        with Places(credentials) as places:
+            places.trial(self.parts, self.waiting)
+            yield _("waiting directory {path} takes files").format(path=self.waiting)
+            for warning in places.warnings(self.waiting):
+                yield warning
+
+
+def default_parts(waiting: str) -> str:
+    """The parts folder of a scenario that names none: a hidden sibling of its waiting directory."""
+    head, slash, name = waiting.rpartition("/")
+    return f"{head}{slash}.{name}.ezcold-parts"
+
+
+class FolderEntrance:
+    """An open waiting directory with its parts folder."""
+
+    def __init__(self, driver: FolderDriver, places: Places, identity: str) -> None:
+        self._driver = driver
+        self._places = places
+        self._identity = identity
+
+    def prepare(self, batch: Sequence[Outgoing]) -> Iterator[Prepared | tuple[Outgoing, EzcoldError]]:
+        """Write the parts of a batch together; nothing of it remains if the disk cannot take it all."""
+        parts, waiting = self._driver.parts, self._driver.waiting
+        ready: list[tuple[Outgoing, Prepared]] = []
+        for outgoing in batch:
+            if not _whole(outgoing):
+                yield outgoing, _lost(outgoing)
+                continue
+            token = new_token()
+            context = {**outgoing.context, "scenario": self._driver.scenario.id}
+            name = final_name(self._driver.scenario.name, outgoing, token, context)
+            prepared = Prepared(outgoing.delivery_id, token, f"{parts}/{token}", f"{waiting}/{name}", self._identity)
+            ready.append((outgoing, prepared))
+        if not ready:
+            return
+        for outgoing, prepared, exc in self._write(ready):
+            yield prepared if exc is None else (outgoing, exc)
+
+    def _write(self, ready: list[tuple[Outgoing, Prepared]]) -> Iterator[tuple[Outgoing, Prepared, EzcoldError | None]]:
+        with entrance_errors(self._driver.parts):
+            tree = self._places.tree(self._driver.parts)
+            with step("waitdir.write"):
+                answers = tree.put([(outgoing.file, prepared.token) for outgoing, prepared in ready])
+            broken = next((exc for exc in answers if exc and not _is_ours(exc, ready)), None)
+            if broken is not None:
+                for _outgoing, prepared in ready:
+                    with suppress(OSError):
+                        tree.unlink(prepared.token)
+                raise broken
+            with step("waitdir.sync_parts"):
+                tree.sync([""])
+        for (outgoing, prepared), exc in zip(ready, answers, strict=True):
+            yield outgoing, prepared, _lost(outgoing) if exc else None
+
+    def deliver(self, batch: Sequence[tuple[Prepared, Outgoing]]) -> Iterator[Delivered]:
+        """Rename each, then make all the names durable at once."""
+        answers = [self._rename(prepared, outgoing) for prepared, outgoing in batch]
+        for folder in {os.path.dirname(path) for p, _o in batch for path in (p.part, p.final)}:
+            try:
+                with step("waitdir.sync"):
+                    self._places.tree(folder).sync([""])
+            except OSError as exc:  # not certain yet: the next run finds by the identity that it happened
+                error = ScenarioUnavailable(sentence(exc, folder))
+                answers = [Delivered(a.prepared, error=a.error or error) for a in answers]
+        yield from answers
+
+    def _rename(self, prepared: Prepared, outgoing: Outgoing) -> Delivered:
+        parts, part = os.path.split(prepared.part)
+        waiting, final = os.path.split(prepared.final)
+        try:
+            with entrance_errors(waiting):
+                target = self._places.tree(waiting)
+            with entrance_errors(parts):
+                source = self._places.tree(parts)
+                try:
+                    with step("waitdir.rename"):
+                        source.rename(part, target, final)
+                except FileNotFoundError:
+                    self._prove(prepared, waiting)
+        except EzcoldError as exc:
+            return Delivered(prepared, error=exc)
+        return Delivered(prepared, receipt=prepared.final)
+
+    def _prove(self, prepared: Prepared, waiting: str) -> None:
+        """The part is gone: only the same parts folder proves that it was renamed.
+
+        :raises ScenarioUnavailable: it is not proved.
+        """
+        parts = os.path.dirname(prepared.part)
+        with entrance_errors(waiting):
+            self._places.fresh(waiting).stat("")
+        with entrance_errors(parts):
+            identity = self._places.identity(parts, fresh=True)
+        if not prepared.identity or identity != prepared.identity:
+            raise ScenarioUnavailable(
+                _(
+                    "{parts} is not the folder that it was when {final} was sent, so nobody knows whether it was: "
+                    "mount or restore the old one, or look for the file in EzGED and decide"
+                ).format(parts=parts, final=os.path.basename(prepared.final))
+            )
+
+    def recover(self, prepared: Prepared, outgoing: Outgoing) -> Delivered:
+        """Finish the rename, or find it finished."""
+        parts, part = os.path.split(prepared.part)
+        try:
+            with entrance_errors(parts):
+                tree = self._places.tree(parts)
+                with suppress(FileNotFoundError):
+                    if tree.stat(part).size != outgoing.size:
+                        self._mend(prepared, outgoing)
+        except EzcoldError as exc:
+            return Delivered(prepared, error=exc)
+        return next(self.deliver([(prepared, outgoing)]))
+
+    def _mend(self, prepared: Prepared, outgoing: Outgoing) -> None:
+        """A part that a dying disk cut short is written again; it was never shown."""
+        parts, part = os.path.split(prepared.part)
+        tree = self._places.tree(parts)
+        if not _whole(outgoing):
+            raise _lost(outgoing)
+        spare = f"{part}-{new_token()}"
+        with step("waitdir.mend"):
+            (exc,) = tree.put([(outgoing.file, spare)])
+            if exc is not None:
+                raise exc
+            tree.rename(spare, tree, part)
+
+    def discard(self, prepared: Prepared) -> None:
+        """Remove the part, if it is still there."""
+        parts, part = os.path.split(prepared.part)
+        with entrance_errors(parts), suppress(FileNotFoundError), step("waitdir.discard"):
+            self._places.tree(parts).unlink(part)
+
+    def sweep(self, owed: Callable[[str], bool], now: float | None = None) -> int:
+        """Remove parts that a crash left before the ledger knew of them; the number removed.
+
+        :param owed: asked with a part's path, for old ones only: does any delivery name it?
+        """
+        before = (time.time() if now is None else now) - STRAY_SECONDS
+        parts, removed = self._driver.parts, 0
+        with entrance_errors(parts):
+            tree = self._places.tree(parts)
+            for name, stat in tree.scan(""):
+                if name.startswith(".") or stat.kind != "file" or stat.mtime_ns / 1e9 >= before:
+                    continue
+                if not owed(f"{parts}/{name}"):
+                    with step("waitdir.sweep"):
+                        tree.unlink(name)
+                    removed += 1
+        return removed
+
+
+def _whole(outgoing: Outgoing) -> bool:
+    try:
+        return outgoing.file.stat().st_size == outgoing.size
+    except OSError:
+        return False
+
+
+def _lost(outgoing: Outgoing) -> StageUnavailable:
+    return StageUnavailable(
+        _("the stage no longer has {name} ({sha256}) as it was fetched").format(
+            name=outgoing.name or "?", sha256=outgoing.sha256[:16]
+        )
+    )
+
+
+def _is_ours(exc: OSError, ready: list[tuple[Outgoing, Prepared]]) -> bool:
+    """Whether the stage's file, and not the entrance, is at fault."""
+    return isinstance(exc.filename, os.PathLike) and any(exc.filename == outgoing.file for outgoing, _p in ready)

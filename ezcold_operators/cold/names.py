@@ -1,0 +1,180 @@
+"""Names at a COLD's entrance: acceptable to Windows, unique, of bounded length, with their extension.
+
+Rules of Windows: learn.microsoft.com/windows/win32/fileio/naming-a-file. Uniqueness is the token's, never the name's.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import secrets
+import string
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ezcold_operators.cold.base import Outgoing
+from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.i18n import _
+
+MOST = 180
+"""Bytes of UTF-8, and units of UTF-16, of a name: NTFS takes 255, but a whole path on Windows often only 260."""
+MOST_EXTENSION = 20
+MOST_FIELD = 60
+"""Characters that a sender or a subject may fill of a name."""
+TOKEN_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # noqa: S105 - Crockford's base 32: no i, l, o, u
+TOKEN_LENGTH = 12
+FIELDS = frozenset({"name", "stem", "ext", "date", "sender", "subject", "launcher", "scenario", "message_id", "sha256"})
+INVENTED = "document"
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
+_EXTENSION = re.compile(r"(?s)(.*)\.([^.\s]+)\Z")
+_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9¹²³])\Z")
+_TYPES = {
+    "application/pdf": "pdf",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    "text/plain": "txt",
+    "text/html": "html",
+    "text/csv": "csv",
+    "message/rfc822": "eml",
+    "application/zip": "zip",
+    "image/jpeg": "jpg",
+    "image/tiff": "tif",
+    "image/png": "png",
+}
+
+
+def new_token() -> str:
+    """60 random bits, readable, in lower case: still unique where case does not count."""
+    return "".join(secrets.choice(TOKEN_ALPHABET) for _i in range(TOKEN_LENGTH))
+
+
+def final_name(template: str, outgoing: Outgoing, token: str, context: Mapping[str, Any] | None = None) -> str:
+    """The name under which a document shows itself at the entrance.
+
+    :param context: instead of the document's own, for the template.
+    :raises ConfigurationError: the template has a field that we do not know.
+    """
+    name = outgoing.name.strip() if outgoing.name else ""
+    if not _clean(name).strip(". "):
+        name = invented(outgoing.media_type)
+    known = {**(outgoing.context if context is None else context), "sha256": outgoing.sha256}
+    return unique(render(template, known, name, outgoing.date), name, token)
+
+
+def invented(media_type: str) -> str:
+    """A name for what was sent without one."""
+    kind = media_type.partition(";")[0].strip().lower()
+    extension = _TYPES.get(kind) or (mimetypes.guess_extension(kind) or "").lstrip(".")
+    return f"{INVENTED}.{extension}" if extension else INVENTED
+
+
+def unique(text: str, name: str, token: str) -> str:
+    """`text` made safe, with the token before the extension that `name` has."""
+    extension = split(_flat(name))[1]
+    safe = _flat(text)
+    stem, own = split(safe)
+    if extension and own.lower() != extension.lower():
+        stem = safe
+    else:
+        extension = own or extension
+    stem = stem.strip(". ") or INVENTED
+    if _RESERVED.match(stem.partition(".")[0].rstrip(" ")):
+        stem = f"_{stem}"
+    tail = f"__{token}.{extension}" if extension else f"__{token}"
+    return _cut(stem, MOST - max(_units(tail), len(tail.encode()))) + tail
+
+
+def split(name: str) -> tuple[str, str]:
+    """Stem and extension (without its dot; "" when there is none: what follows the dot is then a sentence's rest)."""
+    match = _EXTENSION.match(name)
+    if match is None or len(match[2]) > MOST_EXTENSION:
+        return name, ""
+    return match[1], match[2]
+
+
+def check_template(template: str) -> None:
+    """:raises ConfigurationError: it is not one of ours."""
+    render(template, {}, "x.pdf", None)
+
+
+def render(template: str, context: Mapping[str, Any], name: str, date: datetime | None) -> str:
+    """Fill a name template. Only plain known fields and `{metadata.key}`; a format only for `{date:...}` (strftime).
+
+    :raises ConfigurationError: an unknown field, an attribute, an index, a conversion.
+    """
+    stem, extension = split(name)
+    own = {"name": name, "stem": stem, "ext": extension}
+    out: list[str] = []
+    try:
+        for literal, field, spec, conversion in string.Formatter().parse(template):
+            out.append(literal)
+            if field is not None:
+                out.append(_field(template, field, spec or "", conversion, own, context, date))
+    except ValueError as exc:
+        raise ConfigurationError(
+            _("the name template {template} cannot be read: {error}").format(template=template, error=exc)
+        ) from None
+    return "".join(out)
+
+
+def _field(
+    template: str,
+    field: str,
+    spec: str,
+    conversion: str | None,
+    own: Mapping[str, str],
+    context: Mapping[str, Any],
+    date: datetime | None,
+) -> str:
+    known = field in FIELDS or field.startswith("metadata.")
+    if not known or conversion or (spec and field != "date") or "{" in spec:
+        raise ConfigurationError(
+            _("the name template {template} has a field that is not known: {field}; there are {known}").format(
+                template=template, field=field or "{}", known=", ".join(sorted(FIELDS))
+            )
+        )
+    if field == "date":
+        return date.strftime(spec or "%Y%m%d") if date else ""
+    if field in own:
+        return own[field]
+    if field.startswith("metadata."):
+        metadata = context.get("metadata")
+        value = metadata.get(field.removeprefix("metadata.")) if isinstance(metadata, Mapping) else None
+    else:
+        value = context.get(field)
+    return str(value)[:MOST_FIELD] if isinstance(value, str | int | float) else ""
+
+
+def _flat(name: str) -> str:
+    """One component: a path as Windows or a traversal writes it gives its last part, any other slash an underscore."""
+    parts = [part for part in re.split(r"[/\\]", name) if part.strip(". ")]
+    if name.startswith(("/", "\\", "..", "./")) or "\\" in name:
+        parts = parts[-1:]
+    return _clean("_".join(parts)).rstrip(". ")
+
+
+def _clean(name: str) -> str:
+    out = []
+    for char in unicodedata.normalize("NFC", name):
+        category = unicodedata.category(char)
+        if category in {"Zl", "Zp"} or char in "\t\r\n":
+            out.append(" ")
+        elif category == "Cs":
+            out.append("_")
+        elif category not in {"Cc", "Cf"}:
+            out.append(char)
+    # Again: what stood between two characters may have kept them from composing.
+    return _FORBIDDEN.sub("_", unicodedata.normalize("NFC", "".join(out)))
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _cut(stem: str, most: int) -> str:
+    if len(stem.encode()) <= most and _units(stem) <= most:
+        return stem
+    return stem.encode()[:most].decode("utf-8", "ignore").rstrip()

@@ -1,0 +1,270 @@
+"""A folder on a local disk, or on a share that the operating system has mounted.
+
+Every name below the root is reached through folder descriptors opened with O_NOFOLLOW, so that a folder swapped for a
+link while we work never leads out of the tree.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import stat as modes
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ezcold_operators.filesystems.base import Reading, Stat, Tree
+
+SYNC_THREADS = 8
+"""Copies that run at once: a journalling file system commits their fsyncs as one group."""
+PIECE = 1 << 20
+AT_FDCWD = -100
+RENAME_NOREPLACE = 1
+"""renameat2(2), Linux 3.15."""
+_NO_COPY_RANGE = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EIO, errno.ETXTBSY}
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def _kind(result: os.stat_result) -> Stat:
+    mode = result.st_mode
+    kind = "file" if modes.S_ISREG(mode) else "folder" if modes.S_ISDIR(mode) else "other"
+    return Stat(result.st_size, result.st_mtime_ns, kind, f"{result.st_dev}:{result.st_ino}")  # type: ignore[arg-type]
+
+
+class LocalReading:
+    """A descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._fd, size)
+
+    def stat(self) -> Stat:
+        return _kind(os.fstat(self._fd))
+
+
+class LocalTree:
+    """A Tree on this machine. The root itself may be a link: a person named it."""
+
+    def __init__(self, root: str) -> None:
+        """:raises OSError: the root is missing, no folder, or not ours to enter."""
+        self.root = root
+        self._fd = os.open(root, _FOLDER)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> LocalTree:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @contextmanager
+    def folder(self, path: str) -> Iterator[int]:
+        """A descriptor of a folder of the tree."""
+        if not path:
+            yield self._fd
+            return
+        fd = os.dup(self._fd)
+        try:
+            for name in path.split("/"):
+                below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+                os.close(fd)
+                fd = below
+            yield fd
+        except OSError as exc:
+            if exc.errno in {errno.ELOOP, errno.ENOTDIR}:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from exc
+            raise
+        finally:
+            os.close(fd)
+
+    def scan(self, folder: str) -> Iterator[tuple[str, Stat]]:
+        with self.folder(folder) as parent:
+            fd = os.open(".", _FOLDER, dir_fd=parent)  # scans of one descriptor would share their position
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        yield entry.name, _kind(entry.stat(follow_symlinks=False))
+        finally:
+            os.close(fd)
+
+    def stat(self, path: str) -> Stat:
+        head, _, name = path.rpartition("/")
+        with self.folder(head) as parent:
+            return _kind(os.stat(name or ".", dir_fd=parent, follow_symlinks=False))
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[Reading]:
+        head, _, name = path.rpartition("/")
+        with self.folder(head) as parent:
+            try:  # O_NONBLOCK: a FIFO would wait for its writer
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+            except OSError as exc:
+                if exc.errno in {errno.ELOOP, errno.ENXIO}:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from exc
+                raise
+        try:
+            if not modes.S_ISREG(os.fstat(fd).st_mode):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            yield LocalReading(fd)
+        finally:
+            os.close(fd)
+
+    def write(self, path: str, chunks: Iterable[bytes], like: Stat | None = None) -> None:
+        head, _, name = path.rpartition("/")
+        with self.folder(head) as parent:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=parent)
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=parent)
+            try:
+                for chunk in chunks:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[os.write(fd, view) :]
+                if like is not None:
+                    os.utime(fd, ns=(like.mtime_ns, like.mtime_ns))
+                os.fsync(fd)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=parent)
+                raise
+            finally:
+                os.close(fd)
+
+    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+        if len(files) == 1:
+            return [self._put(files[0])]
+        with ThreadPoolExecutor(min(SYNC_THREADS, len(files) or 1)) as pool:
+            return list(pool.map(self._put, files))
+
+    def _put(self, file: tuple[Path, str]) -> OSError | None:
+        source, name = file
+        try:
+            src = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as exc:
+            return exc
+        try:
+            dst = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=self._fd)
+        except OSError as exc:
+            os.close(src)
+            return exc
+        try:
+            copied, expected = _copy(src, dst), os.fstat(src).st_size
+            if copied != expected:
+                raise OSError(errno.EIO, f"copied {copied} of {expected} bytes", str(source))
+            os.fsync(dst)
+        except OSError as exc:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self._fd)
+            return exc
+        finally:
+            os.close(src)
+            os.close(dst)
+        return None
+
+    def rename(self, path: str, other: Tree, new: str) -> None:
+        with self._two(path, other, new) as (src, old_name, dst, new_name):
+            os.rename(old_name, new_name, src_dir_fd=src, dst_dir_fd=dst)
+
+    def rename_new(self, path: str, other: Tree, new: str) -> None:
+        with self._two(path, other, new) as (src, old_name, dst, new_name):
+            _rename_new(src, old_name, dst, new_name)
+
+    @contextmanager
+    def _two(self, path: str, other: Tree, new: str) -> Iterator[tuple[int, str, int, str]]:
+        if not isinstance(other, LocalTree):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+        old_head, _, old_name = path.rpartition("/")
+        new_head, _, new_name = new.rpartition("/")
+        with self.folder(old_head) as src, other.folder(new_head) as dst:
+            yield src, old_name, dst, new_name
+
+    def unlink(self, path: str) -> None:
+        head, _, name = path.rpartition("/")
+        with self.folder(head) as parent:
+            os.unlink(name, dir_fd=parent)
+
+    def mkdir(self, path: str) -> None:
+        head, _, name = path.rpartition("/")
+        with self.folder(head) as parent:
+            os.mkdir(name, dir_fd=parent)
+
+    def rmdir(self, path: str) -> None:
+        head, _, name = path.rpartition("/")
+        with self.folder(head) as parent:
+            os.rmdir(name, dir_fd=parent)
+
+    def sync(self, folders: Iterable[str]) -> None:
+        for path in folders:
+            try:
+                with self.folder(path) as fd:
+                    os.fsync(fd)
+            except FileNotFoundError:
+                continue
+            except OSError as exc:  # some file systems have no fsync of folders
+                if exc.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:
+                    raise
+
+    def check_rename(self, other: Tree) -> None:
+        # rename(2) compares the mounts before it looks for the file: ENOENT says that a rename could be.
+        missing = f".ezcold-none-{secrets.token_hex(8)}"
+        with suppress(FileNotFoundError):
+            self.rename(missing, other, missing)
+        if self.stat("").identity.partition(":")[0] != other.stat("").identity.partition(":")[0]:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), self.root)
+
+
+def _copy(src: int, dst: int) -> int:
+    """Copy to the end within the kernel where it can; the bytes copied."""
+    total = 0
+    try:
+        while piece := os.copy_file_range(src, dst, 1 << 26):
+            total += piece
+    except OSError as exc:
+        if total or exc.errno not in _NO_COPY_RANGE:
+            raise
+    if total == 0:  # also where copy_file_range silently gives nothing (procfs, some FUSE)
+        while data := os.read(src, PIECE):
+            view = memoryview(data)
+            while view:
+                view = view[os.write(dst, view) :]
+            total += len(data)
+    return total
+
+
+def _rename_new(src: int, old: str, dst: int, new: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        result = libc.renameat2(src, os.fsencode(old), dst, os.fsencode(new), RENAME_NOREPLACE)
+        code = ctypes.get_errno()
+        if result == 0:
+            return
+        if code not in {errno.EINVAL, errno.ENOSYS}:
+            raise OSError(code, os.strerror(code), old)
+    _link_new(src, old, dst, new)
+
+
+def _link_new(src: int, old: str, dst: int, new: str) -> None:
+    """Where the file system has no RENAME_NOREPLACE: a link never replaces. A crash in between leaves both names."""
+    try:
+        os.link(old, new, src_dir_fd=src, dst_dir_fd=dst, follow_symlinks=False)
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+    else:
+        os.unlink(old, dir_fd=src)
+        return
+    try:  # neither (FAT, some shares): look, then rename; nothing better is there
+        os.stat(new, dir_fd=dst, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(old, new, src_dir_fd=src, dst_dir_fd=dst)
+    else:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
