@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ezcold_operators.decoding.adullact.assemble import assemble
+from ezcold_operators.decoding.adullact.recognise import is_container
 from ezcold_operators.decoding.adullact.work import LimitExceeded, Work
 from ezcold_operators.decoding.adullact.xml import XmlRefused
 from ezcold_operators.decoding.base import Decoded, Options
@@ -19,7 +20,8 @@ __all__ = ["decode_envelope"]
 def decode_envelope(raw: Path, workdir: Path, options: Options) -> Decoded | None:
     """The documents and facts of one envelope, or None if this file is none.
 
-    A damaged or hostile archive, or XML with a DOCTYPE, is quarantined even when its type cannot be known.
+    XML with a DOCTYPE is quarantined even when its type cannot be known; so is a damaged or hostile archive, but only
+    where nothing but envelopes is expected (`kind` adullact): elsewhere it is the archive decoder's.
 
     :param raw: one file: an XML, a PDF, an archive, or the bundle in which the source hands over files side by side.
     :param workdir: an existing directory of ours; new files get names of ours.
@@ -30,4 +32,7 @@ def decode_envelope(raw: Path, workdir: Path, options: Options) -> Decoded | Non
         work.envelope = assemble(raw, work, options)
     except (LimitExceeded, XmlRefused) as refused:
         work.problem(str(refused))
-    return None if work.envelope is None and not work.broken else work.result()
+    work.clear()
+    if work.envelope is not None or (work.broken and (options.kind == "adullact" or not is_container(raw))):
+        return work.result()
+    return None

@@ -25,6 +25,12 @@ def container_of(head: bytes) -> Container | None:
     return None
 
 
+def is_container(file: Path) -> bool:
+    """Whether a file is an archive of any kind that envelopes travel in."""
+    with file.open("rb") as source:
+        return container_of(source.read(1024)) is not None
+
+
 def _old_tar(head: bytes) -> bool:
     """A tar header older than `ustar` shows itself by its checksum only (POSIX.1-1988)."""
     stated = head[148:156].strip(b"\0 ")

@@ -107,6 +107,19 @@ class Work(Unfolding):
         for frame in self._frames:
             frame.produced += size
 
+    def new_file(self) -> Path:
+        """Names of their own, since another decoder may work in the same directory when this is no envelope."""
+        self._files += 1
+        return self.workdir / f"e{self._files:06d}"
+
+    def clear(self) -> None:
+        """Remove every file that is no document."""
+        kept = {found.file for found in self.documents}
+        for number in range(1, self._files + 1):
+            file = self.workdir / f"e{number:06d}"
+            if file not in kept:
+                file.unlink(missing_ok=True)
+
     def writer(self) -> Writer:
         """A new file to be written in fragments."""
         return Writer(self)

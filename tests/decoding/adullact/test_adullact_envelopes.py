@@ -7,6 +7,8 @@ from typing import ClassVar
 
 import pytest
 
+from ezcold_operators.decoding.adullact import decode_envelope
+from ezcold_operators.decoding.base import Options
 from tests.decoding.adullact import corpus
 from tests.decoding.adullact.corpus import Acte, Bordereau, ChorusPj, Pj
 from tests.decoding.adullact.opening import must_open, opened
@@ -340,6 +342,22 @@ class TestPastell:
 )
 def test_what_is_no_envelope_is_said_to_be_none(name: str, raw: bytes) -> None:
     assert opened(raw, name) is None
+
+
+def test_no_envelope_leaves_nothing_behind(tmp_path) -> None:
+    raw, work = tmp_path / "raw", tmp_path / "work"
+    work.mkdir()
+    raw.write_bytes(corpus.zip_of({"a.pdf": corpus.PDF, "b/c.txt": b"x"}))
+    assert decode_envelope(raw, work, Options(kind="adullact", name="a.zip")) is None
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "claimed"), [("adullact", True), ("file", False)])
+def test_a_damaged_archive_of_unknown_type_is_ours_only_where_envelopes_are_expected(tmp_path, kind, claimed) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(corpus.zip_of({"../a.pdf": corpus.PDF}))
+    decoded = decode_envelope(raw, tmp_path, Options(kind=kind, name="a.zip"))
+    assert (decoded is not None) is claimed
 
 
 def test_a_lot_of_archives_is_opened() -> None:
