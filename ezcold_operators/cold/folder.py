@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ezcold_operators.cold.base import Delivered, Outgoing, Prepared
-from ezcold_operators.cold.folder_places import Places, entrance_errors, sentence
+from ezcold_operators.cold.folder_places import Places, apart, entrance_errors, sentence
 from ezcold_operators.cold.names import check_template, final_name, new_token
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.scenario import Scenario
@@ -65,8 +65,7 @@ class FolderDriver:
         with Places(credentials) as places:
             places.trial(self.parts, self.waiting)
             yield _("waiting directory {path} takes files").format(path=self.waiting)
-            for warning in places.warnings(self.waiting):
-                yield warning
+            yield from places.warnings(self.waiting)
 
 
 def default_parts(waiting: str) -> str:
@@ -120,7 +119,7 @@ class FolderEntrance:
     def deliver(self, batch: Sequence[tuple[Prepared, Outgoing]]) -> Iterator[Delivered]:
         """Rename each, then make all the names durable at once."""
         answers = [self._rename(prepared, outgoing) for prepared, outgoing in batch]
-        for folder in {os.path.dirname(path) for p, _o in batch for path in (p.part, p.final)}:
+        for folder in {apart(path)[0] for p, _o in batch for path in (p.part, p.final)}:
             try:
                 with step("waitdir.sync"):
                     self._places.tree(folder).sync([""])
@@ -130,8 +129,8 @@ class FolderEntrance:
         yield from answers
 
     def _rename(self, prepared: Prepared, outgoing: Outgoing) -> Delivered:
-        parts, part = os.path.split(prepared.part)
-        waiting, final = os.path.split(prepared.final)
+        parts, part = apart(prepared.part)
+        waiting, final = apart(prepared.final)
         try:
             with entrance_errors(waiting):
                 target = self._places.tree(waiting)
@@ -151,7 +150,7 @@ class FolderEntrance:
 
         :raises ScenarioUnavailable: it is not proved.
         """
-        parts = os.path.dirname(prepared.part)
+        parts = apart(prepared.part)[0]
         with entrance_errors(waiting):
             self._places.fresh(waiting).stat("")
         with entrance_errors(parts):
@@ -161,12 +160,12 @@ class FolderEntrance:
                 _(
                     "{parts} is not the folder that it was when {final} was sent, so nobody knows whether it was: "
                     "mount or restore the old one, or look for the file in EzGED and decide"
-                ).format(parts=parts, final=os.path.basename(prepared.final))
+                ).format(parts=parts, final=apart(prepared.final)[1])
             )
 
     def recover(self, prepared: Prepared, outgoing: Outgoing) -> Delivered:
         """Finish the rename, or find it finished."""
-        parts, part = os.path.split(prepared.part)
+        parts, part = apart(prepared.part)
         try:
             with entrance_errors(parts):
                 tree = self._places.tree(parts)
@@ -179,7 +178,7 @@ class FolderEntrance:
 
     def _mend(self, prepared: Prepared, outgoing: Outgoing) -> None:
         """A part that a dying disk cut short is written again; it was never shown."""
-        parts, part = os.path.split(prepared.part)
+        parts, part = apart(prepared.part)
         tree = self._places.tree(parts)
         if not _whole(outgoing):
             raise _lost(outgoing)
@@ -192,7 +191,7 @@ class FolderEntrance:
 
     def discard(self, prepared: Prepared) -> None:
         """Remove the part, if it is still there."""
-        parts, part = os.path.split(prepared.part)
+        parts, part = apart(prepared.part)
         with entrance_errors(parts), suppress(FileNotFoundError), step("waitdir.discard"):
             self._places.tree(parts).unlink(part)
 

@@ -18,6 +18,12 @@ from ezcold_operators.steps import step
 IDENTITY = ".ezcold-identity"
 
 
+def apart(path: str) -> tuple[str, str]:
+    """Folder and name of a path or a URL."""
+    head, _slash, name = path.rpartition("/")
+    return head or "/", name
+
+
 def sentence(exc: OSError, folder: str) -> str:
     """What is wrong with a folder of the entrance, and what to do."""
     match exc.errno:
@@ -95,8 +101,8 @@ class Places:
         try:
             return self.tree(parts)
         except FileNotFoundError:
-            head, _slash, name = parts.rpartition("/")
-            above = self.tree(head or "/")
+            head, name = apart(parts)
+            above = self.tree(head)
             with suppress(FileExistsError), step("waitdir.mkdir_parts"):
                 above.mkdir(name)
             above.sync([""])
@@ -144,9 +150,9 @@ class Places:
                     source.rmdir(name)
         finally:
             if made:
-                head, _slash, last = parts.rpartition("/")
+                head, last = apart(parts)
                 with suppress(OSError):
-                    self.tree(head or "/").rmdir(last)
+                    self.tree(head).rmdir(last)
 
     def warnings(self, waiting: str) -> Iterator[str]:
         """What is worth knowing about a waiting directory that works."""
