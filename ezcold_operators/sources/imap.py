@@ -1,0 +1,193 @@
+"""IMAP mailboxes of any server. A mail is taken by UID and never changed by reading (EXAMINE, BODY.PEEK[]).
+
+Key: `imap:login@host:port/folder;uidvalidity;uid`. Fingerprint: header block and RFC822.SIZE, see mail_common. A
+server that lost its index may give the same UIDVALIDITY and UID to another mail; it then lists as another item, and is
+never acknowledged for the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import structlog
+
+from ezcold_operators.config.credentials import Credentials
+from ezcold_operators.config.launcher import After, Launcher, SourceConfig
+from ezcold_operators.i18n import _
+from ezcold_operators.sources.base import Listed, Outcome, Taken, Window
+from ezcold_operators.sources.imap_after import Acknowledger
+from ezcold_operators.sources.imap_client import Connection, Fetched, Refused, State, uid_set
+from ezcold_operators.sources.imap_folders import Folder, Folders
+from ezcold_operators.sources.imap_read import COUNT, PROOF, proof, read
+
+log = structlog.get_logger(__name__)
+SAMPLES = 16
+"""Mails, evenly spread over a folder, whose fingerprints go into its mark."""
+
+
+def create(launcher: Launcher) -> ImapSource:
+    """The source of a launcher with `protocol: imap`."""
+    return ImapSource(launcher.source)
+
+
+class ImapSource:
+    """A folder of a mailbox, with or without those below."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        self.config = config
+
+    @contextmanager
+    def open(self, credentials: Credentials) -> Iterator[ImapSession]:
+        """See `Source.open`."""
+        connection = Connection(credentials)
+        try:
+            yield ImapSession(self.config, connection)
+        except BaseException:
+            connection.drop()
+            raise
+        connection.close()
+
+    def probe(self, credentials: Credentials) -> Iterable[str]:
+        """See `Source.probe`."""
+        with self.open(credentials) as session:
+            yield from session.describe()
+
+
+class ImapSession:
+    """See `Session`."""
+
+    def __init__(self, config: SourceConfig, connection: Connection) -> None:
+        self._config = config
+        self._connection = connection
+        self._marks: dict[str, str] = {}
+        self._known: Folders | None = None
+        self._account = f"imap:{connection.login}@{connection.host.lower()}:{connection.port}"
+
+    def __repr__(self) -> str:
+        return f"<ImapSession {self._account}>"
+
+    def _folders(self) -> Folders:
+        if self._known is None:
+            self._known = Folders(self._connection)
+        return self._known
+
+    def _watched(self) -> list[Folder]:
+        targets = [after.to for after in (self._config.after, self._config.rejected) if after.to]
+        return self._folders().watched(self._config.path, self._config.subfolders, targets)
+
+    def list(self, marks: Mapping[str, str], window: Window | None = None) -> Iterator[Listed]:
+        """See `Session.list`."""
+        self._marks = {}
+        for folder in self._watched():
+            place = f"{self._account}/{folder.name}"
+            before = self._connection.status(folder.wire)
+            state = self._connection.select(folder.wire)
+            if window is not None:
+                yield from self._items(folder, place, state, window)
+                continue
+            mark = self._mark(before, state)
+            if marks.get(place) != mark:
+                yield from self._items(folder, place, state, None)
+            self._marks[place] = mark
+
+    def marks(self) -> Mapping[str, str]:
+        """See `Session.marks`."""
+        return dict(self._marks)
+
+    def _mark(self, before: State, state: State) -> str:
+        """The state of a folder, as it was before it is listed: what arrives later changes it.
+
+        UIDVALIDITY, UIDNEXT and the counts stand still too when a server that lost its index numbers the same mails
+        in another order; so fingerprints of a few mails belong to it.
+        """
+        numbers = sorted({1 + i * (state.messages - 1) // (SAMPLES - 1) for i in range(SAMPLES)})
+        samples = {}
+        if state.messages:
+            try:
+                samples = self._connection.fetch_by_number(",".join(map(str, numbers)), PROOF)
+            except Refused:
+                log.info("imap.sample_refused", account=self._account)
+        seen = sorted((number, proof(values) or "") for number, values in samples.items())
+        digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:32]
+        return f"{before.validity};{before.next};{before.messages};{before.modseq};{digest}"
+
+    def _items(self, folder: Folder, place: str, state: State, window: Window | None) -> Iterator[Listed]:
+        if not state.messages:
+            return
+        dates = self._connection.fetch("1:*", "UID INTERNALDATE")
+        uids = sorted(n for n, values in dates.items() if b"INTERNALDATE" in values and _within(values, window))
+        for start in range(0, len(uids), COUNT):
+            part = uids[start : start + COUNT]
+            found = self._proofs(part)
+            for number in part:
+                if number in found:
+                    yield self._listed(folder, place, state, number, found[number], dates[number])
+
+    def _proofs(self, uids: Sequence[int]) -> dict[int, Fetched]:
+        """Size and header of each; one that the server cannot read is asked for its size alone."""
+        try:
+            return self._connection.fetch(uid_set(uids), PROOF)
+        except Refused as exc:
+            if exc.busy:
+                raise
+            if len(uids) == 1:
+                log.warning("imap.header_refused", account=self._account, uid=uids[0], why=str(exc))
+                return {uids[0]: {}}
+            middle = len(uids) // 2
+            return self._proofs(uids[:middle]) | self._proofs(uids[middle:])
+
+    def _listed(self, folder: Folder, place: str, state: State, number: int, values: Fetched, dates: Fetched) -> Listed:
+        handle = {"folder": folder.wire.decode("latin-1"), "validity": state.validity, "uid": number}
+        return Listed(
+            key=f"{place};{state.validity};{number}",
+            fingerprint=proof(values) or "unreadable",
+            place=place,
+            size=int(values.get(b"RFC822.SIZE", -1)),
+            date=_date(dates),
+            handle=handle,
+        )
+
+    def read(self, batch: Sequence[Listed]) -> Iterator[Taken]:
+        """See `Session.read`."""
+        return read(self._connection, batch)
+
+    def acknowledge(self, batch: Sequence[Listed], after: After) -> Iterator[Outcome]:
+        """See `Session.acknowledge`."""
+        return Acknowledger(self._connection, self._folders).run(batch, after)
+
+    def describe(self) -> Iterator[str]:
+        """Sentences for `ezcold test`; changes nothing."""
+        offers = self._connection.capabilities
+        yield _("{login} is logged in at {host}:{port}").format(
+            login=self._connection.login, host=self._connection.host, port=self._connection.port
+        )
+        for folder in self._watched():
+            state = self._connection.status(folder.wire)
+            yield _("folder {folder}: {count} mails").format(folder=self._folders().shown(folder), count=state.messages)
+        afters = [self._config.after, self._config.rejected]
+        for after in afters:
+            if after.to:
+                target, absent = self._folders().target(after.to)
+                name = self._folders().shown(target)
+                if absent:
+                    yield _("folder {folder} is not there yet: it will be created").format(folder=name)
+                else:
+                    yield _("folder {folder} is there for mails that are done with").format(folder=name)
+        if any(after.action == "move" for after in afters) and "MOVE" not in offers:
+            yield _("warning: this server cannot move mails: they are copied, then deleted")
+        if any(after.action in {"move", "delete"} for after in afters) and not offers & {"MOVE", "UIDPLUS"}:
+            yield _("warning: this server cannot remove single mails: they stay in the folder, flagged as deleted")
+
+
+def _date(values: Fetched) -> datetime | None:
+    date = values.get(b"INTERNALDATE")
+    return date if isinstance(date, datetime) else None
+
+
+def _within(values: Fetched, window: Window | None) -> bool:
+    date = _date(values)
+    return window is None or (date is not None and window.start <= date < window.end)

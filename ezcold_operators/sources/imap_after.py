@@ -1,0 +1,120 @@
+"""What happens to mails that are done with: marked, moved or deleted, each after its fingerprint was seen again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from ezcold_operators.config.launcher import After
+from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.i18n import _
+from ezcold_operators.sources.base import Listed, Outcome
+from ezcold_operators.sources.imap_client import Connection, Refused, uid_set
+from ezcold_operators.sources.imap_folders import Folder, Folders
+from ezcold_operators.sources.imap_read import COUNT, PROOF, by_folder, opens, proof, uid
+
+DELETED = "\\Deleted"
+
+
+class Acknowledger:
+    """Acknowledges over one connection; several runs on one folder at once must be kept apart by a lease."""
+
+    def __init__(self, connection: Connection, folders: Callable[[], Folders]) -> None:
+        self._connection = connection
+        self._folders = folders
+
+    def run(self, batch: Sequence[Listed], after: After) -> Iterator[Outcome]:
+        """See `Session.acknowledge`."""
+        if after.action == "keep":
+            yield from (Outcome(item, "done") for item in batch)
+            return
+        target = self._target(after) if batch else None
+        for folder, validity, run in by_folder(batch):
+            for start in range(0, len(run), COUNT):
+                yield from self._part(folder, validity, run[start : start + COUNT], after, target)
+
+    def _target(self, after: After) -> Folder | None:
+        """The folder to move to, made if absent. Gmail archives what is expunged: deleting is moving to Trash."""
+        if after.action == "delete":
+            gmail = "X-GM-EXT-1" in self._connection.capabilities
+            return self._folders().special("\\trash") if gmail else None
+        if after.action != "move":
+            return None
+        folder, absent = self._folders().target(after.to or "")
+        if absent:
+            try:
+                self._connection.create(folder.wire)
+            except Refused as exc:
+                if exc.busy:
+                    raise
+                raise ConfigurationError(
+                    _("the folder {folder} cannot be created: {why}").format(folder=after.to, why=exc)
+                ) from exc
+        return folder
+
+    def _part(
+        self, folder: bytes, validity: int, items: list[Listed], after: After, target: Folder | None
+    ) -> Iterator[Outcome]:
+        moves = target is not None and "MOVE" in self._connection.capabilities
+        copied = self._already_copied(target, items) if target is not None and not moves else set()
+        if not opens(self._connection, folder, validity, writable=True):
+            yield from (Outcome(item, "gone") for item in items)
+            return
+        found = self._connection.fetch(uid_set(map(uid, items)), PROOF)
+        mine = [item for item in items if proof(found.get(uid(item))) == item.fingerprint]
+        failed = ""
+        if mine:
+            try:
+                self._act(mine, after, target, moves, copied)
+            except Refused as exc:
+                if exc.busy:
+                    raise
+                failed = str(exc)
+        left = self._left(mine) if failed else set()
+        for item in items:
+            if item not in mine:
+                yield Outcome(item, "gone")
+            elif failed and (uid(item) in left or after.action == "mark"):
+                yield Outcome(item, "failed", failed)
+            else:
+                yield Outcome(item, "done")
+
+    def _left(self, items: Sequence[Listed]) -> set[int]:
+        """Which of them the folder still has, after a command that failed in the middle."""
+        return set(self._connection.fetch(uid_set(map(uid, items)), "UID INTERNALDATE"))
+
+    def _act(self, items: Sequence[Listed], after: After, target: Folder | None, moves: bool, copied: set[str]) -> None:
+        uids = [uid(item) for item in items]
+        if after.action == "mark":
+            self._connection.store(uids, "\\Seen")
+            return
+        if target is not None:
+            if moves:
+                self._connection.move(uids, target.wire)
+                return
+            uncopied = [uid(item) for item in items if item.fingerprint not in copied]
+            if uncopied:
+                self._connection.copy(uncopied, target.wire)
+        self._connection.store(uids, DELETED)
+        if "UIDPLUS" in self._connection.capabilities:
+            self._connection.expunge(uids)
+
+    def _already_copied(self, target: Folder, items: Sequence[Listed]) -> set[str]:
+        """Fingerprints that the target has: a run that ended between COPY and \\Deleted copied them.
+
+        Two mails of one fingerprint in this very batch are then taken for one that was copied only if the target has
+        as many.
+        """
+        wanted = Counter(item.fingerprint for item in items)
+        sizes = {int(item.fingerprint.rpartition(";")[2]) for item in items}
+        if self._connection.select(target.wire).messages == 0:
+            return set()
+        hits: set[int] = set()
+        for size in sizes:
+            hits.update(self._connection.search(f"LARGER {size - 1} SMALLER {size + 1}"))
+        there: Counter[str | None] = Counter()
+        ordered = sorted(hits)
+        for start in range(0, len(ordered), COUNT):
+            found = self._connection.fetch(uid_set(ordered[start : start + COUNT]), PROOF)
+            there.update(proof(values) for values in found.values())
+        return {mark for mark, count in wanted.items() if there[mark] >= count}

@@ -1,0 +1,331 @@
+"""One IMAP connection: the commands that the source needs, over IMAPClient, typed, each error with its sentence.
+
+Folder names are bytes as they stand on the wire (modified UTF-7); imap_folders.py translates. Nothing here sends a
+mailbox-wide EXPUNGE, nor CLOSE, which does the same in passing.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import imapclient
+from imapclient.response_parser import parse_fetch_response, parse_response
+
+from ezcold_operators.config.credentials import Credentials
+from ezcold_operators.errors import AuthenticationFailed, SourceUnavailable
+from ezcold_operators.i18n import _
+from ezcold_operators.sources import mail_common
+from ezcold_operators.steps import step
+
+BUSY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN", "OVERQUOTA"})
+"""Response codes (RFC 5530) after which the same command may work later."""
+BUSY_LOGIN = re.compile(r"too many|simultaneous|temporar|try again|bandwidth|maximum number|rate limit|internal", re.I)
+"""What servers without codes say when a login is refused only for now; Gmail's and Exchange's among them."""
+Fetched = Mapping[bytes, Any]
+
+
+class Refused(SourceUnavailable):
+    """The server answered NO or BAD to one command; the connection goes on.
+
+    :param code: the response code in capitals, '' without one.
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def busy(self) -> bool:
+        """Trying again later is right; nothing is wrong with what was asked for."""
+        return self.code in BUSY_CODES - {"SERVERBUG"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What STATUS or SELECT tells of a folder. modseq is 0 where the server has none (RFC 7162)."""
+
+    validity: int
+    next: int
+    messages: int
+    modseq: int
+
+
+def uid_set(uids: Iterable[int]) -> str:
+    """A set in the shortest form: `1:3,7`."""
+    runs: list[list[int]] = []
+    for uid in sorted(set(uids)):
+        if runs and runs[-1][1] == uid - 1:
+            runs[-1][1] = uid
+        else:
+            runs.append([uid, uid])
+    return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in runs)
+
+
+def quote(folder: bytes) -> bytes:
+    """A folder's name as a quoted string."""
+    return b'"' + folder.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+class Connection:
+    """A logged-in connection. Its `repr` names the account, never the password."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        """Connect and log in; see `Source.open` for the errors."""
+        self.host, self.port = mail_common.check(credentials, (993, 143))
+        self.login = credentials.login
+        self._security, self._timeout = credentials.security, credentials.timeout
+        context = mail_common.tls_context(credentials) if self._security != "none" else None
+        with self._errors():
+            self._client = imapclient.IMAPClient(
+                self.host,
+                port=self.port,
+                ssl=self._security == "tls",
+                ssl_context=context,
+                timeout=imapclient.SocketTimeout(self._timeout, self._timeout),
+            )
+        self._client.folder_encode = False
+        self._client.normalise_times = False
+        self._imap: Any = self._client._imap
+        self._imap.debug = 0  # IMAPClient hands every line of the protocol to the log; a LOGIN is one of them
+        try:
+            with self._errors():
+                if self._security == "starttls":
+                    self._starttls(context)
+            self._log_in(credentials)
+            self._imap._cmd_log.clear()
+            with self._errors():
+                self.capabilities = frozenset(c.decode("ascii", "replace") for c in self._client.capabilities())
+        except BaseException:
+            self.drop()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<Connection imap:{self.login}@{self.host}:{self.port}>"
+
+    def _starttls(self, context: Any) -> None:
+        if not self._client.has_capability("STARTTLS"):
+            raise SourceUnavailable(
+                _("{host}:{port} does not offer STARTTLS: set `security` to tls, and the port to 993").format(
+                    host=self.host, port=self.port
+                )
+            )
+        self._client.starttls(context)
+
+    def _log_in(self, credentials: Credentials) -> None:
+        login, password = credentials.login, credentials.password
+        if any(ord(c) < 32 for c in login + password):
+            raise AuthenticationFailed(
+                _("login or password of Connection {conn} holds a line break or another control character").format(
+                    conn=credentials.conn_id or "?"
+                )
+            )
+        with self._errors():
+            offers = {c.decode("ascii", "replace") for c in self._client.capabilities()}
+            plain = not (login + password).isascii() or "LOGINDISABLED" in offers
+            try:
+                if str(credentials.extra.get("auth", "")).lower() == "xoauth2":
+                    self._client.oauth2_login(login, password)
+                elif plain and "AUTH=PLAIN" in offers:
+                    self._client.plain_login(login, password)
+                elif "LOGINDISABLED" in offers:
+                    raise AuthenticationFailed(
+                        _(
+                            "{host}:{port} takes no password on this connection: set `security` to tls or starttls"
+                        ).format(host=self.host, port=self.port)
+                    )
+                else:
+                    self._client.login(login, password)
+            except imapclient.exceptions.LoginError as exc:
+                raise self._login_refused(exc) from None
+            except UnicodeEncodeError:
+                raise AuthenticationFailed(
+                    _("{host} takes only unaccented logins and passwords (it has no AUTH=PLAIN)").format(host=self.host)
+                ) from None
+
+    def _login_refused(self, exc: BaseException) -> Exception:
+        words = mail_common.one_line(_words(exc))
+        if isinstance(exc.__context__, imaplib.IMAP4.abort):
+            return SourceUnavailable(
+                _("{host}:{port} broke off the login: {words}").format(host=self.host, port=self.port, words=words)
+            )
+        if _code(words) in BUSY_CODES or BUSY_LOGIN.search(words):
+            return SourceUnavailable(
+                _("{host} refuses logins of {login} for now: {words}").format(
+                    host=self.host, login=self.login, words=words
+                )
+            )
+        sentence = _("{host} refuses the login of {login}: {words}").format(
+            host=self.host, login=self.login, words=words
+        )
+        if self.host.lower().endswith(("gmail.com", "googlemail.com")):
+            sentence += ". " + _("Gmail wants an app password (myaccount.google.com/apppasswords), not the usual one")
+        return AuthenticationFailed(sentence)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The one place where errors of imaplib, IMAPClient, TLS and socket get a class and a sentence."""
+        with mail_common.network(self.host, self.port, self._security, self._timeout):
+            try:
+                yield
+            except imaplib.IMAP4.abort as exc:
+                raise SourceUnavailable(
+                    _("{host}:{port} ended the connection: {words}").format(
+                        host=self.host, port=self.port, words=mail_common.one_line(_words(exc))
+                    )
+                ) from exc
+            except imaplib.IMAP4.error as exc:
+                words = mail_common.one_line(_words(exc))
+                raise Refused(
+                    _("{host} refuses a command: {words}").format(host=self.host, words=words), _code(words)
+                ) from exc
+
+    def _run(self, command: str, *args: str | bytes) -> list[Any]:
+        """One command; what came untagged under its own name.
+
+        :raises Refused: NO or BAD. :raises SourceUnavailable: the connection is lost.
+        """
+        with self._errors():
+            for stale in ("FETCH", "SEARCH", "LIST", "STATUS"):
+                self._imap.untagged_responses.pop(stale, None)
+            typ, data = self._imap._simple_command(*command.split(), *args)
+            if typ != "OK":
+                raise imaplib.IMAP4.error(_words(data[-1] if data else b""))
+            name = command.split()[-1]
+            _typ, found = self._imap._untagged_response(typ, [None], name)
+            return [] if found in ([None], None) else list(found)
+
+    # Reading
+
+    def folders(self) -> list[tuple[frozenset[str], bytes | None, bytes]]:
+        """Every folder: its attributes in lower case, its delimiter, its name."""
+        found = []
+        with self._errors():
+            for flags, delimiter, name in self._client.list_folders():
+                raw = name if isinstance(name, bytes) else str(name).encode("utf-8")
+                found.append((frozenset(f.decode("ascii", "replace").lower() for f in flags), delimiter, raw))
+        return found
+
+    def namespace(self) -> tuple[bytes, bytes | None]:
+        """Prefix and delimiter of the personal namespace (RFC 2342); ('', None) where the server tells none."""
+        if "NAMESPACE" not in self.capabilities:
+            return b"", None
+        parsed = parse_response(self._run("NAMESPACE"))
+        personal = parsed[0] if parsed else None
+        if not personal:
+            return b"", None
+        prefix, delimiter = personal[0][0], personal[0][1]
+        return prefix or b"", delimiter
+
+    def status(self, folder: bytes) -> State:
+        """The state of a folder without opening it."""
+        items = "MESSAGES UIDNEXT UIDVALIDITY" + (" HIGHESTMODSEQ" if "CONDSTORE" in self.capabilities else "")
+        parsed = parse_response(self._run("STATUS", quote(folder), f"({items})"))
+        told = parsed[-1] if parsed and isinstance(parsed[-1], tuple) else ()
+        values = {bytes(k).upper(): v for k, v in zip(told[::2], told[1::2], strict=False)}
+        return _state(values, b"MESSAGES")
+
+    def select(self, folder: bytes, writable: bool = False) -> State:
+        """EXAMINE, or SELECT where something is to be changed.
+
+        :raises Refused: the folder is not there, or may not be opened (for writing).
+        """
+        with self._errors():
+            typ, data = self._imap.select(quote(folder), not writable)
+            if typ != "OK":
+                raise imaplib.IMAP4.error(_words(data[-1]))
+            values = self._client._process_select_response(self._imap.untagged_responses)
+        return _state(values, b"EXISTS")
+
+    def fetch(self, uids: str, items: str) -> dict[int, Fetched]:
+        """UID FETCH; by UID, only what the server has.
+
+        Items must begin with UID. What the server sends unasked has other items and perhaps no UID: an entry without
+        the items asked for is no answer.
+        """
+        return self._parsed(self._run("UID FETCH", uids, f"({items})"))
+
+    def fetch_by_number(self, numbers: str, items: str) -> dict[int, Fetched]:
+        """FETCH by sequence number, of the folder as it stands; by UID all the same."""
+        return self._parsed(self._run("FETCH", numbers, f"({items})"))
+
+    def _parsed(self, lines: list[Any]) -> dict[int, Fetched]:
+        with self._errors():
+            return dict(parse_fetch_response(lines, normalise_times=False)) if lines else {}
+
+    def search(self, criteria: str) -> list[int]:
+        """UID SEARCH."""
+        lines = self._run("UID SEARCH", criteria)
+        return [int(word) for line in lines if line for word in line.split() if word.isdigit()]
+
+    # Changing
+
+    def store(self, uids: Sequence[int], flag: str) -> None:
+        """Add a flag."""
+        with step("imap.store"):
+            self._run("UID STORE", uid_set(uids), "+FLAGS.SILENT", f"({flag})")
+
+    def move(self, uids: Sequence[int], folder: bytes) -> None:
+        """UID MOVE (RFC 6851); atomic for each mail."""
+        with step("imap.move"):
+            self._run("UID MOVE", uid_set(uids), quote(folder))
+
+    def copy(self, uids: Sequence[int], folder: bytes) -> None:
+        """UID COPY."""
+        with step("imap.copy"):
+            self._run("UID COPY", uid_set(uids), quote(folder))
+
+    def expunge(self, uids: Sequence[int]) -> None:
+        """UID EXPUNGE (RFC 4315): of these alone, whatever else is flagged as deleted."""
+        with step("imap.expunge"):
+            self._run("UID EXPUNGE", uid_set(uids))
+
+    def create(self, folder: bytes) -> None:
+        """Create and subscribe; a folder that is there already is fine."""
+        with step("imap.create"):
+            try:
+                self._run("CREATE", quote(folder))
+            except Refused:
+                if not any(name == folder for _flags, _delimiter, name in self.folders()):
+                    raise
+            with suppress(Refused):  # some servers know no subscriptions; the folder is usable without
+                self._run("SUBSCRIBE", quote(folder))
+
+    # The end
+
+    def close(self) -> None:
+        """Log out; never raises."""
+        try:
+            self._client.logout()
+        except Exception:
+            self.drop()
+
+    def drop(self) -> None:
+        """Close the socket; never raises."""
+        with suppress(Exception):
+            self._client.shutdown()
+
+
+def _state(values: Mapping[Any, Any], count: bytes) -> State:
+    numbers = {key: int(values.get(key) or 0) for key in (b"UIDVALIDITY", b"UIDNEXT", count, b"HIGHESTMODSEQ")}
+    return State(numbers[b"UIDVALIDITY"], numbers[b"UIDNEXT"], numbers[count], numbers[b"HIGHESTMODSEQ"])
+
+
+def _words(exc: BaseException | bytes | str | None) -> str:
+    """What the server said, out of an exception of imaplib (which holds bytes, or the repr of bytes)."""
+    value: Any = exc.args[0] if isinstance(exc, BaseException) and exc.args else exc
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    text = str(value or "")
+    found = re.search(r"b'(.*)'|b\"(.*)\"", text, re.S)
+    return (found[1] or found[2] or "") if found else text
+
+
+def _code(words: str) -> str:
+    """The response code at the head of a server's words."""
+    found = re.search(r"\[([A-Za-z-]+)[\] ]", words)
+    return found[1].upper() if found else ""

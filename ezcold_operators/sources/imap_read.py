@@ -1,0 +1,140 @@
+"""Reading mails in few round trips and little memory: many small ones by one command, large ones in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from ezcold_operators.errors import ItemChanged, ItemFailed
+from ezcold_operators.i18n import _
+from ezcold_operators.sources.base import Listed, Taken
+from ezcold_operators.sources.imap_client import Connection, Fetched, Refused, uid_set
+from ezcold_operators.sources.mail_common import HEADER_LIMIT, fingerprint
+
+COUNT = 200
+"""Mails by one command."""
+VOLUME = 8 * 1024 * 1024
+"""Bytes by one command; the library holds about three times as much."""
+PIECE = 1024 * 1024
+"""Bytes of one piece of a mail that is larger than VOLUME."""
+HEADER = f"BODY.PEEK[HEADER]<0.{HEADER_LIMIT}>"
+PROOF = f"UID RFC822.SIZE {HEADER}"
+"""Items of which the fingerprint is made. The size is asked for each time, not taken from the text: with some servers
+(Exchange) RFC822.SIZE is not the length of BODY[]."""
+
+
+def proof(values: Fetched | None) -> str | None:
+    """The fingerprint out of an answer to PROOF; None if it is none."""
+    if values is None or b"RFC822.SIZE" not in values:
+        return None
+    for key, header in values.items():
+        if key.startswith(b"BODY[HEADER]"):
+            return fingerprint(header or b"", int(values[b"RFC822.SIZE"]))
+    return None
+
+
+def by_folder(batch: Sequence[Listed]) -> Iterator[tuple[bytes, int, list[Listed]]]:
+    """Runs of one folder and UIDVALIDITY, in the order of the batch."""
+    for (folder, validity), run in groupby(batch, lambda item: (item.handle["folder"], item.handle["validity"])):
+        yield folder.encode("latin-1"), int(validity), list(run)
+
+
+def uid(item: Listed) -> int:
+    """The UID of an item."""
+    return int(item.handle["uid"])
+
+
+def read(connection: Connection, batch: Sequence[Listed]) -> Iterator[Taken]:
+    """See `Session.read`."""
+    for folder, validity, run in by_folder(batch):
+        if not opens(connection, folder, validity, writable=False):
+            yield from (Taken(item, None) for item in run)
+            continue
+        for portion in portions(run):
+            yield from _take(connection, portion)
+
+
+def opens(connection: Connection, folder: bytes, validity: int, writable: bool) -> bool:
+    """Select a folder; False if it is gone, or its UIDs now mean other mails (UIDVALIDITY)."""
+    try:
+        return connection.select(folder, writable).validity == validity
+    except Refused:
+        if any(name == folder for _attributes, _delimiter, name in connection.folders()):
+            raise
+        return False
+
+
+def portions(run: Sequence[Listed]) -> Iterator[list[Listed]]:
+    """Parts of a run that one command may fetch; a mail above VOLUME stands alone."""
+    portion: list[Listed] = []
+    volume = 0
+    for item in run:
+        if portion and (len(portion) >= COUNT or volume + item.size > VOLUME):
+            yield portion
+            portion, volume = [], 0
+        portion.append(item)
+        volume += item.size
+    if portion:
+        yield portion
+
+
+def _take(connection: Connection, portion: list[Listed]) -> Iterator[Taken]:
+    large = len(portion) == 1 and portion[0].size > VOLUME
+    try:
+        found = connection.fetch(uid_set(map(uid, portion)), PROOF if large else f"{PROOF} BODY.PEEK[]")
+    except Refused as exc:
+        if exc.busy:
+            raise
+        if len(portion) == 1:
+            yield Taken(portion[0], _failing(exc))
+            return
+        middle = len(portion) // 2  # one of them is at fault: its neighbours are read all the same
+        yield from _take(connection, portion[:middle])
+        yield from _take(connection, portion[middle:])
+        return
+    missing = [uid(item) for item in portion if proof(found.get(uid(item))) is None]
+    still_there = set(connection.fetch(uid_set(missing), "UID INTERNALDATE")) if missing else set()
+    for item in portion:
+        values = found.pop(uid(item), None)
+        seen = proof(values)
+        if values is None or seen is None:
+            yield Taken(item, _failing(_empty(item)) if uid(item) in still_there else None)
+        elif seen != item.fingerprint:
+            changed = _("the mail under UID {uid} is no longer the one that was listed").format(uid=uid(item))
+            yield Taken(item, _failing(ItemChanged(changed)))
+        elif large:
+            yield Taken(item, _pieces(connection, item))
+        else:
+            body = values.get(b"BODY[]")
+            yield Taken(item, iter([body]) if body is not None else _failing(_empty(item)))
+
+
+def _empty(item: Listed) -> ItemFailed:
+    return ItemFailed(_("the server has the mail with UID {uid}, but gives no text of it").format(uid=uid(item)))
+
+
+def _failing(exc: Exception) -> Iterator[bytes]:
+    """Bytes that cannot be had: raised when they are asked for, so that the neighbours go on."""
+    raise exc if isinstance(exc, ItemFailed) else ItemFailed(str(exc))
+    yield b""
+
+
+def _pieces(connection: Connection, item: Listed) -> Iterator[bytes]:
+    """A large mail, ended by the first piece that is not full: RFC822.SIZE is not trusted for that."""
+    start = 0
+    while True:
+        try:
+            values = connection.fetch(str(uid(item)), f"UID BODY.PEEK[]<{start}.{PIECE}>").get(uid(item), {})
+        except Refused as exc:
+            if exc.busy:
+                raise
+            raise ItemFailed(str(exc)) from exc
+        found = [value for key, value in values.items() if key.startswith(b"BODY[]")]
+        if not found:
+            raise ItemChanged(_("the mail with UID {uid} vanished while it was read").format(uid=uid(item)))
+        piece = found[0] or b""
+        if piece:
+            yield piece
+        start += len(piece)
+        if len(piece) < PIECE:
+            return
