@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["mail", "file", "adullact"]
-"""How an item reached us: by a mail protocol, as a file, as an envelope of a public-sector exchange."""
+Kind = Literal["mail", "file", "adullact", "any"]
+"""How an item reached us: by a mail protocol, as a file, as an envelope; any: nobody says, look at the bytes."""
 
 Role = Literal["attachment", "body", "message", "signature", "piece", "envelope", "reference"]
 """attachment: a file part of a mail (or a plain file). body: a mail's own text or HTML, offered only when asked for.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import mime  # noqa: F401 - loaded before the first item comes
-from .api import decode
+from .api import decode, decode_any
 from .unfolding import is_disk_failure
 from .wire import decoded_to, options_from
 
@@ -45,7 +45,9 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
     try:
         workdir = Path(request["workdir"])
         workdir.mkdir(parents=True, exist_ok=True)
-        return decoded_to(decode(Path(request["raw"]), workdir, options_from(request["options"])))
+        options = options_from(request["options"])
+        find = decode_any if options.kind == "any" else decode
+        return decoded_to(find(Path(request["raw"]), workdir, options))
     except OSError as error:
         if is_disk_failure(error):
             return {"disk": error.strerror or type(error).__name__}

@@ -1,4 +1,4 @@
-"""Fetch: bytes from the source into the stage, once each. What is known is not downloaded again (R2), raw first (R1)."""
+"""Fetch: bytes from the source into the stage, once each. What is known is not downloaded again (R2); raw first (R1)."""
 
 from __future__ import annotations
 

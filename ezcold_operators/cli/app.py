@@ -1,0 +1,144 @@
+"""The commands, their arguments and exit codes (docs, launcher contract). Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, Unavailable
+from ezcold_operators.i18n import _
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help=_("EzGED COLD launchers: check, try out, run, and ask what became of a document."),
+)  # fmt: skip
+
+AsJson = Annotated[bool, typer.Option("--json", help=_("JSON alone on stdout; messages go to stderr"))]
+File = Annotated[Path, typer.Argument(help=_("a launcher's YAML file"))]
+
+
+def exit_code(error: EzcoldError) -> int:
+    """2 configuration, 3 unavailable or refused, 1 anything else."""
+    if isinstance(error, ConfigurationError):
+        return 2
+    return 3 if isinstance(error, Unavailable | AuthenticationFailed) else 1
+
+
+def run() -> None:
+    """Run the command line; errors of ours are a sentence, not a traceback."""
+    _quiet_logs()
+    try:
+        code = app(standalone_mode=False)
+    except EzcoldError as exc:
+        print(exc, file=sys.stderr)
+        code = exit_code(exc)
+    except typer._click.exceptions.ClickException as exc:
+        exc.show()
+        code = 2
+    except typer.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        print(_("stopped; what was begun is finished by the next run"), file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _quiet_logs() -> None:
+    import logging
+
+    import structlog
+
+    level = logging.getLevelName(os.environ.get("EZCOLD_LOG", "WARNING").upper())
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level if isinstance(level, int) else logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@app.command(help=_("Validate launchers and scenarios; every error with file:line, overlaps between launchers."))
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help=_("files or folders; default: the launchers folder"))
+    ] = None,
+) -> int:
+    from ezcold_operators.cli import check as command
+
+    return command.check(paths or [])
+
+
+@app.command(help=_("Dry run on the real source: what would be sent where, or why not. Nothing is changed anywhere."))
+def plan(file: File, as_json: AsJson = False) -> int:
+    from ezcold_operators.cli import plan as command
+
+    return command.plan(file, as_json)
+
+
+@app.command("run", help=_("The whole river once: fetch, decode, filter, dispatch, settle."))
+def run_once(file: File, as_json: AsJson = False) -> int:
+    from ezcold_operators.cli import run as command
+
+    return command.run(file, as_json)
+
+
+@app.command(help=_("What is found in mails, .msg, winmail.dat, archives, envelopes."))
+def decode(files: Annotated[list[Path], typer.Argument(help=_("files to look into"))], as_json: AsJson = False) -> int:
+    from ezcold_operators.cli import decode as command
+
+    return command.decode(files, as_json)
+
+
+@app.command(help=_("Connect to the source and to every scenario; one sentence each."))
+def test(file: File) -> int:
+    from ezcold_operators.cli import probe as command
+
+    return command.test(file)
+
+
+@app.command(help=_("Everything known of an item or document, by name, subject, sender or sha256."))
+def why(text: Annotated[str, typer.Argument(help=_("part of a name, subject, sender; or a sha256"))],
+        as_json: AsJson = False) -> int:  # fmt: skip
+    from ezcold_operators.cli import why as command
+
+    return command.why(text, as_json)
+
+
+@app.command(help=_("Sign in to Microsoft 365 for a launcher, with a code to type on a page."))
+def login(file: File) -> int:
+    from ezcold_operators.cli import login as command
+
+    return command.login(file)
+
+
+@app.command(help=_("Create the backfill of a launcher for legacy archives; lists files that no interval covers."))
+def reprise(
+    file: File,
+    start: Annotated[str, typer.Argument(metavar="FROM", help=_("first day, YYYY-MM-DD, in the launcher's timezone"))],
+    end: Annotated[str, typer.Argument(metavar="TO", help=_("last day, YYYY-MM-DD, included"))],
+) -> int:
+    from ezcold_operators.cli import reprise as command
+
+    return command.reprise(file, start, end)
+
+
+@app.command(help=_("JSON Schema of a launcher, for editors."))
+def schema() -> int:
+    import json
+
+    from ezcold_operators.config import schema as schemas
+
+    print(json.dumps(schemas.launcher_schema(), ensure_ascii=False, indent=2))
+    return 0
+
+
+def print_json(value: Any) -> None:
+    """One JSON value alone on stdout."""
+    import json
+
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)

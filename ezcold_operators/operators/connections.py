@@ -1,0 +1,25 @@
+"""Connections as Airflow resolves them outside a task: secrets backends, environment, metadata database."""
+
+from __future__ import annotations
+
+from ezcold_operators.config.credentials import Credentials
+
+
+def from_metadata(conn_id: str) -> Credentials | None:
+    """The Connection as `airflow connections get` would find it; None if there is none."""
+    from airflow.exceptions import AirflowNotFoundException
+    from airflow.models.connection import Connection
+
+    try:
+        found = Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        return None
+    return Credentials(
+        conn_id=conn_id,
+        host=found.host or "",
+        port=found.port,
+        login=found.login or "",
+        password=found.password or "",
+        schema=found.schema or "",
+        extra=found.extra_dejson,
+    )
