@@ -17,7 +17,6 @@ from .cfb import CompoundFile
 from .mapi import Content
 from .tnef_stream import (
     ATTACHMENT,
-    BODY,
     DATA,
     MESSAGE_PROPERTIES,
     OEM_CODEPAGE,
@@ -36,6 +35,8 @@ from .unfolding import LimitExceeded, Unfolding, join
 
 _INTERFACE = 16
 """Bytes of the interface's identifier in front of an embedded object."""
+_PLACEHOLDER = b"This attachment is a MAPI"
+"""Text that Exchange puts beside an embedded message for readers that cannot open it."""
 _MAX_HTML = 30_000_000
 
 
@@ -54,7 +55,6 @@ class _Message:
     stream: BinaryIO
     file: Path
     properties: SpannedProperties
-    body: Span | None = None
     attached: list[_Attached] = field(default_factory=list)
 
 
@@ -116,8 +116,6 @@ def _take_own(message: _Message, attribute: Attribute) -> None:
         message.properties.codec = mapi.codec_of(struct.unpack("<I", read(message.stream, attribute.span, 4))[0])
     elif attribute.tag == MESSAGE_PROPERTIES:
         message.properties.load(attribute.span)
-    elif attribute.tag == BODY:
-        message.body = attribute.span
 
 
 def _take_attached(message: _Message, attribute: Attribute) -> None:
@@ -173,8 +171,8 @@ def _give_attached(
         session.quarantine(f"{path}: the properties of {mapi.name_of(named) or 'an attachment'} are cut off")
     if embedded is not None and embedded.size > _INTERFACE:
         _give_embedded(message, named, embedded, path, session)
-        if attached.data is not None and attached.data.size:
-            _give_data(message, named, attached.data, join(path, "data"), cited, False, session)
+        if data is not None and data.size and not read(message.stream, data, 32).startswith(_PLACEHOLDER):
+            _give_data(message, named, data, join(path, "data"), cited, False, session)
     elif data is not None:
         _give_data(message, named, data, path, cited, signed, session)
     elif own.integer(mapi.METHOD) in mapi.REFERENCES:

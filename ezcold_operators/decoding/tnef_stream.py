@@ -16,10 +16,8 @@ from . import mapi
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 MESSAGE, ATTACHMENT = 1, 2
-OEM_CODEPAGE, MESSAGE_PROPERTIES, RECIPIENTS = 0x00069007, 0x00069003, 0x00069004
-MESSAGE_CLASS, SUBJECT, BODY = 0x00078008, 0x00018004, 0x0002800C
-RENDERING, TITLE, DATA, META_FILE = 0x00069002, 0x00018010, 0x0006800F, 0x00068011
-TRANSPORT_NAME, PROPERTIES = 0x00069001, 0x00069005
+OEM_CODEPAGE, MESSAGE_PROPERTIES = 0x9007, 0x9003
+RENDERING, TITLE, DATA, TRANSPORT_NAME, PROPERTIES = 0x9002, 0x8010, 0x800F, 0x9001, 0x9005
 _BEGINNINGS = (b"\x02\x02\x90\x06\x00", b"\x02\x0f\x80\x06\x00", b"\x02\x05\x90\x06\x00")
 _FIXED = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
 _VARIABLE = (mapi.STRING8, mapi.UNICODE, mapi.BINARY, mapi.OBJECT)
@@ -42,6 +40,7 @@ class Attribute:
 
     level: int
     tag: int
+    """Its number without its type, which some senders leave zero."""
     span: Span
 
 
@@ -67,7 +66,7 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
             break
         if at + 9 + size > end:
             raise Undecodable("the TNEF is cut off or damaged: an attribute is longer than the file")
-        yield Attribute(level, tag, Span(at + 9, size))
+        yield Attribute(level, tag & 0xFFFF, Span(at + 9, size))
         at += 9 + size + 2
     if _holds_attachment(stream, Span(at, max(0, end - at))):
         raise Undecodable("the TNEF is damaged: attachments behind the damage cannot be reached")

@@ -1,0 +1,92 @@
+"""7z archives, unpacked by py7zr in a child process of limited memory: the library holds 128 MB before it writes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess  # nosec: our own script and interpreter, no shell
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..errors import Undecodable
+from .members import Members
+from .unfolding import SMALL, LimitExceeded, Unfolding
+
+MEMORY_BYTES = 1_500_000_000
+"""Address space of the child; dictionaries of 7-Zip's highest setting need a third of it."""
+CPU_SECONDS = 600
+_CHILD = Path(__file__).with_name("sevenzip_child.py")
+_PIECE = 1 << 20
+
+
+def open_sevenzip(part: Path, path: str, session: Unfolding) -> None:
+    """Open a 7z archive.
+
+    :raises Undecodable: it is damaged, encrypted, or py7zr is not installed; members read before that are given.
+    :raises LimitExceeded: it unpacks to more than the limits allow.
+    """
+    cap, limit = _cap(part.stat().st_size, session)
+    with TemporaryDirectory(dir=session.workdir) as folder:
+        lines = _run(part, Path(folder), cap, session)
+        members = Members(path, session)
+        problem = "its reader ended without an answer (more memory needed than is allowed?)"
+        for line in lines:
+            if "name" in line:
+                file = Path(folder) / str(line["file"])
+                if line.get("refused"):
+                    members.refuse(line["name"], line["refused"])
+                else:
+                    members.give(line["name"], _consume(file))
+            problem = line.get("end", problem)
+    if problem == "limit":
+        raise LimitExceeded(limit)
+    if problem:
+        raise Undecodable(f"the 7z archive cannot be read whole: {problem}")
+
+
+def _cap(size: int, session: Unfolding) -> tuple[int, str]:
+    limits = session.limits
+    by_ratio = max(SMALL, size * limits.max_ratio)
+    if by_ratio <= limits.max_unfolded_bytes:
+        return by_ratio, f"max_ratio: the 7z archive holds over {limits.max_ratio} times its size"
+    return limits.max_unfolded_bytes, f"max_item_mb: the 7z archive holds over {limits.max_unfolded_bytes} bytes"
+
+
+def _run(part: Path, folder: Path, cap: int, session: Unfolding) -> list[dict[str, str]]:
+    task = {
+        "archive": str(part.absolute()),
+        "folder": str(folder.absolute()),
+        "cap": cap,
+        "count": session.limits.max_documents,
+        "passwords": list(session.options.passwords),
+    }
+    done = subprocess.run(  # nosec
+        [sys.executable, "-I", str(_CHILD)],
+        input=json.dumps(task).encode(),
+        capture_output=True,
+        preexec_fn=_limit,
+        check=False,
+    )
+    lines = []
+    for raw in done.stdout.splitlines():
+        try:
+            lines.append(json.loads(raw))
+        except ValueError:
+            continue
+    return lines
+
+
+def _limit() -> None:
+    for kind, value in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, CPU_SECONDS)):
+        _, hard = resource.getrlimit(kind)
+        wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (wanted, hard))
+
+
+def _consume(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            yield piece
+    file.unlink()

@@ -1,0 +1,124 @@
+"""The child process of `sevenzip`: unpacks one archive into numbered files and says on standard output what it found.
+
+Standard input: {"archive", "folder", "cap", "count", "passwords"}. Standard output, a line each: {"name", "file"} for a
+complete member, {"name", "file", "refused"} for a link, and last {"end": ""} or the reason. Imports nothing of the
+package, so that it starts quickly.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class _OverLimit(Exception):
+    pass
+
+
+def main() -> None:
+    """Read the task, unpack, report."""
+    task = json.load(sys.stdin)
+    try:
+        import py7zr
+    except ImportError:
+        return _say({"end": "install ezcold[sevenzip]"})
+    problem = "it is encrypted and no password is configured"
+    for password in [None, *task["passwords"]]:
+        try:
+            with py7zr.SevenZipFile(task["archive"], password=password, max_extract_size=task["cap"]) as archive:
+                if password is None and archive.needs_password():
+                    continue
+                problem = _unpack(archive, task)
+        except MemoryError:
+            problem = "it needs more memory than is allowed"
+        except Exception as error:  # hostile bytes make the library raise anything at all
+            problem = _reason(error, password, problem)
+        if problem in ("", "limit") or (password is None and "encrypted" not in problem):
+            break
+    _say({"end": problem})
+
+
+def _reason(error: Exception, password: str | None, before: str) -> str:
+    kind = type(error).__name__
+    if kind == "PasswordRequired":
+        return before
+    if kind in ("DecompressionBombError", "_OverLimit"):
+        return "limit"
+    if password is not None:
+        return "it is encrypted and no configured password opens it"
+    if kind == "UnsupportedCompressionMethodError":
+        return "it is compressed by a method that cannot be read here"
+    return f"it is damaged or cut off ({kind})"
+
+
+def _unpack(archive: Any, task: dict[str, Any]) -> str:
+    """Members are renamed to their numbers first: no name of the archive ever meets the file system."""
+    names = {}
+    for number, member in enumerate(archive.files):
+        label, name = f"{number:08d}", str(member.filename)
+        if member.is_file:
+            names[label] = name
+        elif not member.is_directory:
+            _say({"name": name, "file": label, "refused": "it is a link or a device, not a file"})
+        member._file_info["filename"] = label
+    if len(names) > task["count"]:
+        return f"max_documents: it holds more than {task['count']} files"
+    factory = _factory(Path(task["folder"]), names, task["cap"])
+    if names:
+        archive.extract(targets=set(names), factory=factory)
+    return "" if len(factory.done) == len(names) else "some of its members were not unpacked"
+
+
+def _factory(folder: Path, names: dict[str, str], cap: int) -> Any:
+    """What py7zr asks for a file to write each member to; its base classes are known only once it is imported."""
+    from py7zr.io import Py7zIO, WriterFactory
+
+    class Writer(Py7zIO):
+        def __init__(self, label: str, factory: Factory) -> None:
+            self._label, self._factory = label, factory
+            self._file = (folder / label).open("w+b")
+
+        def write(self, s: bytes | bytearray) -> int:
+            self._factory.left -= len(s)
+            if self._factory.left < 0:
+                raise _OverLimit
+            return self._file.write(s)
+
+        def read(self, size: int | None = None) -> bytes:
+            return self._file.read(-1 if size is None else size)
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            return self._file.seek(offset, whence)
+
+        def flush(self) -> None:
+            self._file.flush()
+
+        def size(self) -> int:
+            return self._file.seek(0, 2)
+
+        def close(self) -> None:
+            """Called for complete members only."""
+            self._file.close()
+            self._factory.done.add(self._label)
+            _say({"name": names[self._label], "file": self._label})
+
+    class Factory(WriterFactory):
+        def __init__(self) -> None:
+            self.done: set[str] = set()
+            self.left = cap
+
+        def create(self, filename: str) -> Writer:
+            return Writer(filename.rpartition("/")[2], self)
+
+    return Factory()
+
+
+def _say(line: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
