@@ -135,14 +135,16 @@ def launcher(launcher: Launcher) -> Iterator[Finding]:
         yield ("formerly",), _("{id} is this launcher's present id").format(id=launcher.launcher)
 
 
-def _when(launcher: Launcher) -> Iterator[Finding]:
-    if not is_timezone(launcher.timezone):
-        yield (
-            ("timezone",),
-            _("{zone} is no time zone, such as Europe/Paris or Indian/Reunion").format(zone=launcher.timezone),
-        )
-    if launcher.schedule is not None and (problem := cron.wrong(launcher.schedule)):
-        yield ("schedule",), problem
+def timezone(name: str) -> Iterator[Finding]:
+    """The rule of `timezone`."""
+    if not is_timezone(name):
+        yield (), _("{zone} is no time zone, such as Europe/Paris or Indian/Reunion").format(zone=name)
+
+
+def schedule(text: str | None) -> Iterator[Finding]:
+    """The rule of `schedule`."""
+    if text is not None and (problem := cron.wrong(text)):
+        yield (), problem
 
 
 @lru_cache(maxsize=256)
