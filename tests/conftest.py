@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,19 @@ import pytest
 os.environ["EZCOLD_LANG"] = "en"
 for leaked in ("EZCOLD_LEDGER_URL", "EZCOLD_HOME", "EZCOLD_LAUNCHERS_DIR", "EZCOLD_SCENARIOS", "EZCOLD_FERNET_KEY"):
     os.environ.pop(leaked, None)
+
+# Every process (a worker of xdist too) has an Airflow of its own, set before anything imports Airflow.
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="ezcold-airflow-"))
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
+(AIRFLOW_HOME / "dags").mkdir()
+os.environ |= {
+    "AIRFLOW_HOME": str(AIRFLOW_HOME),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(AIRFLOW_HOME / "dags"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(AIRFLOW_HOME / "plugins"),
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+}
 
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "dovecot": ("/usr/sbin/dovecot",),

@@ -96,9 +96,16 @@ def prepare(home: Path) -> None:
         os.utime(file, (file.stat().st_atime - long_ago, file.stat().st_mtime - long_ago))
 
 
+class Plain(yaml.SafeDumper):
+    """Writes no aliases: a launcher may not hold any."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def write(file: Path, content: dict[str, Any]) -> None:
     """YAML as a person would read it."""
-    file.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    file.write_text(yaml.dump(content, Dumper=Plain, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 @contextmanager

@@ -23,7 +23,4 @@ class DecodeOperator(RoomOperator):
         """Give the summary."""
         from ezcold_operators.rooms.decode import decode
 
-        with self.river(context) as river:
-            summary: dict[str, Any] = decode(river)
-        self.tell(summary)
-        return summary
+        return self.work(context, decode)

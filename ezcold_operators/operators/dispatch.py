@@ -33,7 +33,4 @@ class ColdDispatchOperator(RoomOperator):
         """Give the summary."""
         from ezcold_operators.rooms.dispatch import dispatch
 
-        with self.river(context) as river:
-            summary: dict[str, Any] = dispatch(river, self.scenario)
-        self.tell(summary)
-        return summary
+        return self.work(context, lambda river: dispatch(river, self.scenario))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk.bases.skipmixin import SkipMixin
 
 from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.i18n import _
 from ezcold_operators.operators.runtime import RoomOperator
 from ezcold_operators.sources.base import Window
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from ezcold_operators.config.launcher import Launcher
+    from ezcold_operators.rooms.base import River
 
 
 class FetchOperator(RoomOperator, SkipMixin):
@@ -29,11 +31,11 @@ class FetchOperator(RoomOperator, SkipMixin):
         """Give the summary; it is pushed before the skip, which Airflow carries out as an exception."""
         from ezcold_operators.rooms.fetch import fetch
 
-        with self.river(context) as river:
+        def room(river: River) -> dict[str, Any]:
             self._check(river.launcher)
-            window, only_debts = what_to_fetch(river.launcher, context)
-            summary: dict[str, Any] = fetch(river, window, only_debts)
-        self.tell(summary)
+            return fetch(river, *what_to_fetch(river.launcher, context))
+
+        summary = self.work(context, room)
         if summary.get("idle"):
             context["ti"].xcom_push(key="return_value", value=summary)
             self.log.info("nothing new and nothing owed: the rest of this run is skipped")
@@ -43,8 +45,12 @@ class FetchOperator(RoomOperator, SkipMixin):
     def _check(self, launcher: Launcher) -> None:
         if self.protocol and launcher.source.protocol != self.protocol:
             raise ConfigurationError(
-                f"{type(self).__name__} takes launchers of protocol {self.protocol}; "
-                f"{launcher.launcher} says {launcher.source.protocol}"
+                _("{operator} takes launchers of protocol {protocol}; {id} says {other}").format(
+                    operator=type(self).__name__,
+                    protocol=self.protocol,
+                    id=launcher.launcher,
+                    other=launcher.source.protocol,
+                )
             )
 
 
@@ -92,5 +98,5 @@ def what_to_fetch(launcher: Launcher, context: Context) -> tuple[Window | None, 
         return None, True
     start, end = context["data_interval_start"], context["data_interval_end"]
     if start is None or end is None:
-        raise ConfigurationError("this backfill run has no data interval: create it with `ezcold reprise`")
+        raise ConfigurationError(_("this backfill run has no data interval: create it with `ezcold reprise`"))
     return Window(start, end), False

@@ -12,12 +12,14 @@ from ezcold_operators.operators.runtime import RoomOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from ezcold_operators.rooms.base import River
+
 
 class FilterBranchOperator(RoomOperator, BranchMixIn):
     """Decide where each document goes; of the tasks right below, run those that dispatch to a scenario that owes.
 
-    A task below that is not a `ColdDispatchOperator` always runs. What is owed to a scenario that has no task in this
-    DAG (it is no longer affiliated) is settled here, so that it does not stay owed for ever.
+    A task below that is not a `ColdDispatchOperator` always runs. What is owed to a scenario that has no task here (it
+    was added since the DAG was read) is dispatched at once, so that it does not wait for the next run.
     """
 
     inherits_from_skipmixin = True
@@ -32,17 +34,18 @@ class FilterBranchOperator(RoomOperator, BranchMixIn):
         from ezcold_operators.rooms.dispatch import dispatch
         from ezcold_operators.rooms.filter import filter_documents
 
-        with self.river(context) as river:
-            summary: dict[str, Any] = filter_documents(river)
-            owing = set(summary.get("owing", ()))
-            served = {scenario_of(task): task.task_id for task in self.downstream_list}
-            for scenario in sorted(owing - served.keys()):
+        below = {task.task_id: scenario_of(task) for task in self.downstream_list}
+
+        def room(river: River) -> dict[str, Any]:
+            summary = filter_documents(river)
+            for scenario in sorted(set(summary["owing"]) - set(below.values())):
                 summary[f"{DISPATCH}{scenario}"] = dispatch(river, scenario)
-        self.tell(summary)
+            return summary
+
+        summary = self.work(context, room)
         context["ti"].xcom_push(key="return_value", value=summary)
-        self.skip_all_except(
-            context["ti"], [task_id for scenario, task_id in served.items() if scenario is None or scenario in owing]
-        )
+        wanted = {None, *summary["owing"]}
+        self.skip_all_except(context["ti"], [task_id for task_id, scenario in below.items() if scenario in wanted])
 
 
 def scenario_of(task: Any) -> str | None:

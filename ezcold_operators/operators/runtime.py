@@ -27,6 +27,7 @@ from ezcold_operators.config.credentials import Credentials, set_fallback
 from ezcold_operators.config.loader import find_scenarios, launcher_files, load_launcher, load_scenarios
 from ezcold_operators.config.settings import Settings, set_fernet_fallback
 from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, ItemFailed, Throttled
+from ezcold_operators.i18n import _
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -105,10 +106,14 @@ class RoomOperator(BaseOperator):
         launcher = load_launcher(path, scenarios)
         return River.open(launcher, scenarios, settings, run_id=str(context["run_id"]), progress=progress_log())
 
-    def tell(self, summary: Mapping[str, Any]) -> None:
-        """Log a summary: one line a number."""
+    def work(self, context: Context, room: Callable[[River], Mapping[str, Any]]) -> dict[str, Any]:
+        """Run a room: its summary, with `errors`, one sentence for each cause that it met and worked around."""
+        with self.river(context) as river:
+            summary = {**room(river)}
+            summary["errors"] = list(dict.fromkeys([*summary.get("errors", ()), *river.errors]))
         for key, value in summary.items():
             self.log.info("%s: %s", key, value)
+        return summary
 
 
 def launcher_file(launcher: str, folder: Path) -> Path:
@@ -120,7 +125,9 @@ def launcher_file(launcher: str, folder: Path) -> Path:
         return Path(launcher)
     found = find_file(folder, launcher)
     if found is None:
-        raise ConfigurationError(f"no launcher {launcher} in {folder}: was its file removed?")
+        raise ConfigurationError(
+            _("no launcher {id} in {folder}: was its file removed?").format(id=launcher, folder=folder)
+        )
     return found
 
 

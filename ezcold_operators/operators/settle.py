@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import AirflowFailException
 
+from ezcold_operators.i18n import _
 from ezcold_operators.operators.runtime import RoomOperator
 
 if TYPE_CHECKING:
@@ -32,18 +33,25 @@ class SettleOperator(RoomOperator):
         """Give the summary; it is pushed even when the run is then said to have failed."""
         from ezcold_operators.rooms.settle import settle
 
-        with self.river(context) as river:
-            summary: dict[str, Any] = settle(river)
-        self.tell(summary)
-        reasons = [*summary.get("errors", ()), *self._failed_tasks(context)]
+        summary = self.work(context, settle)
+        ti: Any = context["ti"]
+        summary["errors"] = reasons = list(dict.fromkeys([*self._told_above(ti), *summary["errors"]]))
+        failed = failed_tasks(ti, context["run_id"], self.task_id)
+        if failed:
+            reasons = [*reasons, _("failed in this run: {tasks}").format(tasks=", ".join(failed))]
         if reasons:
-            context["ti"].xcom_push(key="return_value", value=summary)
-            raise AirflowFailException("; ".join(map(str, reasons)))
+            ti.xcom_push(key="return_value", value=summary)
+            raise AirflowFailException("; ".join(reasons))
         return summary
 
-    def _failed_tasks(self, context: Context) -> list[str]:
-        run_id = context["run_id"]
-        ti: Any = context["ti"]
-        states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
-        failed = sorted(task for task, state in states.items() if state in BAD and task != self.task_id)
-        return [f"failed in this run: {', '.join(failed)}"] if failed else []
+    def _told_above(self, ti: Any) -> list[str]:
+        """What the rooms of this run met and worked around: a refused file leaves its task green, not the run."""
+        rooms = sorted(self.get_flat_relative_ids(upstream=True))
+        summaries = ti.xcom_pull(task_ids=rooms) if rooms else []
+        return [error for summary in summaries if isinstance(summary, dict) for error in summary.get("errors", ())]
+
+
+def failed_tasks(ti: Any, run_id: str, own: str) -> list[str]:
+    """The other tasks of this run that failed, by name."""
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
+    return sorted(task for task, state in states.items() if state in BAD and task != own)
