@@ -116,17 +116,6 @@ def login(file: File) -> int:
     return command.login(file)
 
 
-@app.command(help=_("Create the backfill of a launcher for legacy archives; lists files that no interval covers."))
-def reprise(
-    file: File,
-    start: Annotated[str, typer.Argument(metavar="FROM", help=_("first day, YYYY-MM-DD, in the launcher's timezone"))],
-    end: Annotated[str, typer.Argument(metavar="TO", help=_("last day, YYYY-MM-DD, included"))],
-) -> int:
-    from ezcold_operators.cli import reprise as command
-
-    return command.reprise(file, start, end)
-
-
 @app.command(help=_("JSON Schema of a launcher, for editors."))
 def schema() -> int:
     import json

@@ -32,7 +32,7 @@ def _one(decoder: DecoderProcess, file: Path, workdir: Path) -> dict[str, Any]:
     if not file.is_file():
         return empty | {"error": _("{file} is not a file").format(file=file)}
     workdir.mkdir()
-    options = Options(kind="any", name=file.name, unpack=EVERYTHING)  # type: ignore[arg-type]
+    options = Options(kind="any", name=file.name, unpack=EVERYTHING)
     for _request, answer in decoder.map([Request(file.resolve(), workdir, options)]):
         if isinstance(answer, Failure):
             return empty | {"quarantined": answer.reason}

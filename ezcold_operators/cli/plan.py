@@ -6,11 +6,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ezcold_operators import filtering, sources
+from ezcold_operators import filtering
 from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import load, progress
 from ezcold_operators.config.credentials import Credentials, resolve
@@ -23,9 +24,8 @@ from ezcold_operators.filtering import Candidate
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import items
 from ezcold_operators.ledger.ledger import Ledger
-from ezcold_operators.rooms.base import decode_options, ledger_url
+from ezcold_operators.rooms.base import decode_options, ledger_url, make_source
 from ezcold_operators.sources.base import Listed, Session
-
 
 BATCH = 50
 
@@ -33,17 +33,20 @@ BATCH = 50
 def plan(file: Path, as_json: bool) -> int:
     """Print, per document, what would be sent where, or why not."""
     launcher, _scenarios, settings = load(file)
-    source = sources.create(launcher)
     credentials = resolve(launcher.source.connection) if launcher.source.connection else Credentials()
     rows: list[dict[str, Any]] = []
-    with progress() as show, tempfile.TemporaryDirectory(prefix="ezcold-plan-") as folder:
-        with source.open(credentials) as session, DecoderProcess() as decoder:
-            new = _unknown(launcher, settings, session.list({}))
-            for row in _rows(launcher, session, decoder, new, Path(folder)):
-                rows.append(row)
-                show("plan", len(rows), len(new))
-                if not as_json:
-                    _show(row)
+    with ExitStack() as stack:
+        show = stack.enter_context(progress())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ezcold-plan-")))
+        ledger = stack.enter_context(Ledger.open(_ledger(settings, folder)))
+        session = stack.enter_context(make_source(launcher, ledger, settings).open(credentials))
+        decoder = stack.enter_context(DecoderProcess())
+        new = list(_unknown(launcher, ledger, session.list({})))
+        for row in _rows(launcher, session, decoder, new, folder):
+            rows.append(row)
+            show("plan", len(rows), len(new))
+            if not as_json:
+                _show(row)
     if as_json:
         print_json({"launcher": launcher.launcher, "items": rows})
     elif not rows:
@@ -51,17 +54,19 @@ def plan(file: Path, as_json: bool) -> int:
     return 0
 
 
-def _unknown(launcher: Launcher, settings: Settings, listing: Iterator[Listed]) -> list[Listed]:
-    """What the ledger does not have yet; a ledger that does not exist is not made for a dry run."""
+def _ledger(settings: Settings, folder: Path) -> str:
+    """The ledger's URL; an empty one of our own where there is none yet: a dry run makes none."""
     url = ledger_url(settings, resolve)
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        return list(listing)
-    new: list[Listed] = []
-    with Ledger.open(url) as ledger, ledger.read() as conn:
-        while chunk := list(islice(listing, 500)):
+    absent = url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+    return f"sqlite:///{folder / 'ledger.db'}" if absent else url
+
+
+def _unknown(launcher: Launcher, ledger: Ledger, listing: Iterator[Listed]) -> Iterator[Listed]:
+    """What the ledger does not have yet."""
+    while chunk := list(islice(listing, 500)):
+        with ledger.read() as conn:
             known = items.known(conn, launcher.launcher, [one.key for one in chunk])
-            new += [one for one in chunk if (one.key, one.fingerprint) not in known]
-    return new
+        yield from (one for one in chunk if (one.key, one.fingerprint) not in known)
 
 
 def _rows(
@@ -73,7 +78,7 @@ def _rows(
         yield _row(listed, _("larger than max_item_mb ({limit} MB)").format(limit=launcher.limits.max_item_mb))
     small = [one for one in new if one.size <= limit]
     for start in range(0, len(small), BATCH):
-        requests = []
+        requests: list[Request] = []
         for taken in session.read(small[start : start + BATCH]):
             if taken.chunks is None:
                 continue

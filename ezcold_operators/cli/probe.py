@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ezcold_operators import cold, sources
+from ezcold_operators import cold
 from ezcold_operators.cli.context import load
 from ezcold_operators.config.credentials import Credentials, resolve
 from ezcold_operators.errors import EzcoldError
 from ezcold_operators.i18n import _
+from ezcold_operators.ledger.ledger import Ledger
+from ezcold_operators.rooms.base import ledger_url, make_source
 
 
 def test(file: Path) -> int:
     """0 all well, 3 something is not."""
-    launcher, scenarios, _settings = load(file)
+    launcher, scenarios, settings = load(file)
     connection = launcher.source.connection
 
     def source() -> Iterable[str]:
-        return sources.create(launcher).probe(resolve(connection) if connection else Credentials())
+        with Ledger.open(ledger_url(settings, resolve)) as ledger:
+            credentials = resolve(connection) if connection else Credentials()
+            return list(make_source(launcher, ledger, settings).probe(credentials))
 
     good = _probe(_("source {protocol}").format(protocol=launcher.source.protocol), source)
     for name in launcher.scenarios:

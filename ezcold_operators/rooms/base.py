@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ezcold_operators import sources
 from ezcold_operators.config import credentials as connections
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import Launcher
@@ -16,6 +17,7 @@ from ezcold_operators.decoding.base import Limits, Options
 from ezcold_operators.errors import ConfigurationError, EzcoldError
 from ezcold_operators.ledger import renames
 from ezcold_operators.ledger.ledger import Ledger
+from ezcold_operators.sources.base import Source
 from ezcold_operators.stage import Stage
 
 Progress = Callable[[str, int, int | None], None]
@@ -70,6 +72,10 @@ class River:
     def id(self) -> str:
         return self.launcher.launcher
 
+    def source(self) -> Source:
+        """The launcher's source, with the account store of this ledger where its protocol keeps tokens."""
+        return make_source(self.launcher, self.ledger, self.settings)
+
     def source_credentials(self) -> Credentials:
         """The source's Connection; an empty one where the protocol needs none.
 
@@ -86,6 +92,17 @@ class River:
     def backups(self) -> Path:
         """Where a person finds this launcher's backups, by date."""
         return self.settings.home / "backup" / self.id
+
+
+def make_source(launcher: Launcher, ledger: Ledger, settings: Settings) -> Source:
+    """A source that finds its tokens in this ledger; no I/O."""
+    source = sources.create(launcher)
+    bind = getattr(source, "bind", None)
+    if bind is not None:
+        from ezcold_operators.ledger.accounts import AccountStore
+
+        bind(AccountStore(ledger, settings.fernet_key))
+    return source
 
 
 def ledger_url(settings: Settings, credentials: Callable[[str], Credentials]) -> str:

@@ -1,4 +1,4 @@
-"""Fetch: bytes from the source into the stage, once each. What is known is not downloaded again (R2); raw first (R1)."""
+"""Fetch: bytes from the source into the stage, once. What is known is not downloaded again (R2); raw first (R1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from ezcold_operators import sources
 from ezcold_operators.errors import ItemChanged, ItemFailed
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import deliveries, history, items
@@ -28,8 +27,7 @@ def fetch(river: River, window: Window | None = None, only_debts: bool = False) 
     :raises SourceUnavailable: :raises AuthenticationFailed: after what could be staged was staged.
     """
     if not only_debts:
-        source = sources.create(river.launcher)
-        with source.open(river.source_credentials()) as session:
+        with river.source().open(river.source_credentials()) as session:
             _take_all(river, session, window)
     with river.ledger.read() as conn:
         counts = history.run_counts(conn, river.id, river.run_id)

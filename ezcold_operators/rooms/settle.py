@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from ezcold_operators import sources
 from ezcold_operators.config.launcher import After
 from ezcold_operators.errors import EzcoldError
 from ezcold_operators.ledger import history, items, settling
@@ -59,8 +58,8 @@ class _Settling:
 
     def session(self) -> Session:
         if self._session is None:
-            source = sources.create(self.river.launcher)
-            self._session = self._stack.enter_context(source.open(self.river.source_credentials()))
+            opening = self.river.source().open(self.river.source_credentials())
+            self._session = self._stack.enter_context(opening)
         return self._session
 
     def run(self, ready: Any) -> None:
