@@ -83,6 +83,14 @@ class Tree(Protocol):
         """Make the names in these folders durable, as far as the file system can."""
         ...
 
+    def writable(self, folder: str) -> bool:
+        """Whether names may be changed there, as far as one can tell without trying."""
+        ...
+
+    def locked(self, path: str) -> AbstractContextManager[None]:
+        """Wait until no other process of ours holds this file; no more than a help where there are no locks."""
+        ...
+
     def check_rename(self, other: Tree) -> None:
         """:raises OSError: EXDEV, names cannot be renamed into the other tree. Changes nothing visible."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import secrets
 import stat as modes
@@ -212,6 +213,26 @@ class LocalTree:
             except OSError as exc:  # some file systems have no fsync of folders
                 if exc.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:
                     raise
+
+    def writable(self, folder: str) -> bool:
+        with self.folder(folder) as fd:
+            return os.access(".", os.W_OK | os.X_OK, dir_fd=fd, effective_ids=True)
+
+    @contextmanager
+    def locked(self, path: str) -> Iterator[None]:
+        head, _, name = path.rpartition("/")
+        try:
+            with self.folder(head) as parent:
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        except FileNotFoundError:
+            yield
+            return
+        try:
+            with suppress(OSError):  # ENOLCK, EBADF: not every share has locks
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     def check_rename(self, other: Tree) -> None:
         # rename(2) compares the mounts before it looks for the file: ENOENT says that a rename could be.

@@ -1,0 +1,294 @@
+"""Acknowledging files: claim, compare, then delete or move. Twice is fine, and so is a crash at any step.
+
+    claim    the file is renamed to a private name in its own folder, made of its key and fingerprint
+    compare  size, time and identity once more: nobody can exchange it under that name
+    delete   the claim is removed
+    move     the claim is renamed to a free name in the target; on another file system it is copied under the private
+             name there, the claim is removed, and the copy gets its free name
+
+So at any moment the file stands under exactly one of: its own name, the claim, the private copy without a claim, its
+final name; whoever comes next goes on from there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from typing import Literal
+
+from ezcold_operators.config.credentials import Credentials
+from ezcold_operators.config.launcher import After
+from ezcold_operators.errors import SourceUnavailable
+from ezcold_operators.filesystems.base import Reading, Stat, Tree
+from ezcold_operators.filesystems.opening import open_tree
+from ezcold_operators.i18n import _
+from ezcold_operators.sources.base import Listed, Outcome
+from ezcold_operators.sources.folder_names import absolute, fingerprint, free_name, private_name, readable, unescape
+from ezcold_operators.steps import step
+
+GROUP = 100
+"""Outcomes that share one fsync of their folders."""
+PIECE = 1 << 20
+FREE_NAMES = 10_000
+
+
+class _Failed(Exception):
+    """This one could not be acknowledged; the text is for a person."""
+
+
+class Acknowledger:
+    """Acknowledges items of one tree."""
+
+    def __init__(self, tree: Tree, root: str, credentials: Credentials, stack: ExitStack) -> None:
+        self._tree = tree
+        self._root = root
+        self._credentials = credentials
+        self._stack = stack
+        self._targets: dict[str, Tree] = {}
+        self._touched: set[tuple[Tree, str]] = set()
+
+    def acknowledge(self, batch: Sequence[Listed], after: After) -> Iterator[Outcome]:
+        """One outcome each, after it is durable."""
+        for start in range(0, len(batch), GROUP):
+            outcomes = [self._one(listed, after) for listed in batch[start : start + GROUP]]
+            self._sync()
+            yield from outcomes
+
+    def trouble(self, after: After) -> str | None:
+        """What would keep files from being acknowledged, as a sentence; changes nothing."""
+        if not self._tree.writable(""):
+            return _why(OSError(errno.EACCES, ""), self._root)
+        if after.to and (target := self.opened(after.to)) is not None and not target.writable(""):
+            return _why(OSError(errno.EACCES, ""), after.to)
+        return None
+
+    def opened(self, to: str) -> Tree | None:
+        """The target folder, if it is there."""
+        if to not in self._targets:
+            try:
+                tree = open_tree(absolute(to), self._credentials)
+            except OSError:
+                return None
+            self._stack.callback(tree.close)
+            self._targets[to] = tree
+        return self._targets[to]
+
+    def _one(self, listed: Listed, after: After) -> Outcome:
+        if after.action == "keep":
+            return Outcome(listed, "done")
+        if after.action == "mark":
+            return Outcome(listed, "failed", _("a file cannot be marked: use keep, move or delete"))
+        try:
+            return Outcome(listed, _Item(self, self._tree, listed).acknowledge(after))
+        except _Failed as exc:
+            return Outcome(listed, "failed", str(exc))
+        except ConnectionError as exc:
+            raise SourceUnavailable(
+                _("the connection to {folder} broke off").format(folder=readable(self._root))
+            ) from exc
+        except OSError as exc:
+            return Outcome(listed, "failed", f"{listed.name}: {_why(exc, self._root)}")
+
+    def target(self, to: str) -> Tree:
+        """The open target folder, created if it is absent.
+
+        :raises _Failed: it cannot be had.
+        """
+        if to not in self._targets:
+            try:
+                tree = self._create(absolute(to))
+            except OSError as exc:
+                raise _Failed(_why(exc, to)) from exc
+            self._stack.callback(tree.close)
+            self._targets[to] = tree
+        return self._targets[to]
+
+    def _create(self, path: str) -> Tree:
+        try:
+            return open_tree(path, self._credentials)
+        except FileNotFoundError:
+            head, _slash, name = path.rpartition("/")
+            above = self._create(head or "/")
+            try:
+                with suppress(FileExistsError), step("folder.mkdir_target"):
+                    above.mkdir(name)
+                above.sync([""])
+            finally:
+                above.close()
+            return open_tree(path, self._credentials)
+
+    def make_folders(self, tree: Tree, folder: str) -> None:
+        """The same subfolders below the target as below the root."""
+        made = ""
+        for name in folder.split("/") if folder else ():
+            above, made = made, f"{made}/{name}" if made else name
+            try:
+                with step("folder.mkdir"):
+                    tree.mkdir(made)
+                self.touched(tree, above)
+            except FileExistsError:
+                continue
+
+    def touched(self, tree: Tree, folder: str) -> None:
+        """Names in this folder changed: it is synced before anything is said of them."""
+        self._touched.add((tree, folder))
+
+    def _sync(self) -> None:
+        touched, self._touched = self._touched, set()
+        for tree, folder in touched:
+            with step("folder.sync"):
+                tree.sync([folder])
+
+
+class _Item:
+    """One file on its way out of the source."""
+
+    def __init__(self, acknowledger: Acknowledger, tree: Tree, listed: Listed) -> None:
+        self._all = acknowledger
+        self._tree = tree
+        self._listed = listed
+        self._path = unescape(str(listed.handle["path"]))
+        self._folder, _slash, self._name = self._path.rpartition("/")
+        self._private = private_name(listed.key, listed.fingerprint, self._name)
+        self._claim = f"{self._folder}/{self._private}" if self._folder else self._private
+
+    def acknowledge(self, after: After) -> Literal["done", "gone"]:
+        """:raises OSError: :raises _Failed:"""
+        if after.to is None:
+            target = None
+        elif self._here():
+            target = self._all.target(after.to)
+        elif (target := self._all.opened(after.to)) is None:
+            return "gone"
+        if not self._claimed():
+            finished = target is not None and self._finish_copy(target, after.to or "")
+            return "done" if finished else "gone"
+        self._all.touched(self._tree, self._folder)
+        if target is None:
+            with suppress(FileNotFoundError), step("folder.delete"):
+                self._tree.unlink(self._claim)
+            return "done"
+        self._move(target, after.to or "")
+        return "done"
+
+    def _here(self) -> bool:
+        own = self._stat(self._path)
+        return self._stat(self._claim) is not None or (own is not None and fingerprint(own) == self._listed.fingerprint)
+
+    def _claimed(self) -> bool:
+        """Whether the file stands under its claim, proved to be the one that was fetched."""
+        left = self._stat(self._claim)  # a crash left it, or another worker is at it
+        own = self._stat(self._path)
+        if left is None:
+            if own is None or own.kind != "file" or fingerprint(own) != self._listed.fingerprint:
+                return False
+            try:
+                with step("folder.claim"):
+                    self._tree.rename_new(self._path, self._tree, self._claim)
+            except (FileExistsError, FileNotFoundError):
+                pass  # another worker claimed it in this moment
+            left = self._stat(self._claim)
+            if left is None:
+                return False
+            if left.identity == own.identity and fingerprint(left) == self._listed.fingerprint:
+                return True
+        elif fingerprint(left) == self._listed.fingerprint:
+            if own is not None and own.identity and own.identity == left.identity:
+                with suppress(FileNotFoundError), step("folder.claim_unlink"):
+                    self._tree.unlink(self._path)  # a claim made by link and unlink, cut in between
+            return True
+        self._restore()
+        return False
+
+    def _restore(self) -> None:
+        """What we hold is not what was fetched: give it back without replacing anything."""
+        self._all.touched(self._tree, self._folder)
+        with suppress(FileNotFoundError):
+            self._rename_free(self._tree, self._claim, self._tree)
+
+    def _move(self, target: Tree, to: str) -> None:
+        try:
+            self._all.make_folders(target, self._folder)
+            self._all.touched(target, self._folder)
+            with suppress(FileNotFoundError):
+                self._rename_free(self._tree, self._claim, target)
+        except OSError as exc:
+            if exc.errno != errno.EXDEV:
+                raise _Failed(f"{self._listed.name}: {_why(exc, to)}") from exc
+            with self._tree.locked(self._claim):  # two copies at once would end as two files
+                self._move_by_copy(target, to)
+
+    def _move_by_copy(self, target: Tree, to: str) -> None:
+        claimed = self._stat(self._claim)
+        if claimed is not None:
+            try:
+                self._copy(target, claimed)
+            except OSError as exc:
+                raise _Failed(f"{self._listed.name}: {_why(exc, to)}") from exc
+            with step("folder.unlink_copied"):
+                self._tree.unlink(self._claim)
+            self._tree.sync([self._folder])
+        self._finish_copy(target, to)
+
+    def _copy(self, target: Tree, claimed: Stat) -> None:
+        """Copied, durable and compared, under the private name, which nobody lists."""
+        digest = hashlib.sha256()
+
+        def pieces(file: Reading) -> Iterator[bytes]:
+            while data := file.read(PIECE):
+                digest.update(data)
+                yield data
+
+        with self._tree.open(self._claim) as file, step("folder.copy"):
+            target.write(self._claim, pieces(file), claimed)
+            target.sync([self._folder])
+        written, digest = digest.digest(), hashlib.sha256()
+        with target.open(self._claim) as file:
+            size = sum(len(data) for data in pieces(file))
+        if digest.digest() != written or size != claimed.size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), self._claim)
+
+    def _finish_copy(self, target: Tree, to: str) -> bool:
+        """A copy whose claim is gone is whole: give it its name. False when there is none."""
+        if self._stat(self._claim, target) is None:
+            return False
+        self._all.touched(target, self._folder)
+        try:
+            self._rename_free(target, self._claim, target)
+        except FileNotFoundError:
+            return True
+        except OSError as exc:
+            raise _Failed(f"{self._listed.name}: {_why(exc, to)}") from exc
+        return True
+
+    def _rename_free(self, source: Tree, path: str, target: Tree) -> None:
+        folder = self._folder
+        for number in range(1, FREE_NAMES):
+            free = free_name(self._name, number)
+            try:
+                with step("folder.rename"):
+                    source.rename_new(path, target, f"{folder}/{free}" if folder else free)
+                return
+            except FileExistsError:
+                continue
+        raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), self._name)
+
+    def _stat(self, path: str, tree: Tree | None = None) -> Stat | None:
+        try:
+            return (tree or self._tree).stat(path)
+        except FileNotFoundError:
+            return None
+
+
+def _why(exc: OSError, folder: str) -> str:
+    match exc.errno:
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            text = _("{folder} cannot be written: give the user that runs Airflow the right to, or use action: keep")
+        case errno.ENOSPC | errno.EDQUOT:
+            text = _("the disk of {folder} is full: make room; it is tried again in the next run")
+        case _other:
+            text = _("{folder} cannot be changed ({error}): check its disk, share or server")
+    return text.format(folder=readable(folder), error=exc.strerror or type(exc).__name__)
