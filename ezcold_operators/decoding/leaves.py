@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import unquote
 
-from .base import Role
+from .fields import read_fields
 from .names import clean, decode_bytes, parameter
 from .raw import Raw
-from .structure import Leaf, Message, Tree, content_id, file_name
-from .transfer import base64_pieces, encoding_of, quoted_printable_pieces
-from .unfolding import Unfolding
+from .sniff import sniff
+from .structure import MAIL_TYPES, Leaf, Message, Tree, content_id, file_name
+from .transfer import Base64Result, base64_pieces, encoding_of, quoted_printable_pieces
+from .unfolding import Unfolding, Written, join
+from .uudecode import embedded_files, uu_pieces
 
+Place = dict[str, Any]
 BODY_TYPES = ("text/plain", "text/html")
+REPORT_TYPES = ("message/delivery-status", "message/disposition-notification", "message/feedback-report")
+"""The machine's half of a report (RFC 6522): read by programs as the text beside it is by people; no file of anyone's."""
 SIGNATURE_TYPES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 _REFERENCE = re.compile(rb"(?:cid:|src\s*=\s*[\"']?(?!cid:))([^\"'\s>)]{1,1000})", re.IGNORECASE)
 MOST_HTML = 8_000_000
@@ -30,58 +36,121 @@ def write_leaves(raw: Raw, tree: Tree, session: Unfolding) -> None:
 
 
 def write_leaf(raw: Raw, tree: Tree, leaf: Leaf, session: Unfolding, references: dict[int, set[str]]) -> None:
+    """Write one leaf, open it, or leave it as the mail's text."""
     name, disposition = file_name(leaf)
     if leaf.fields.too_long:
         session.quarantine(f"part {leaf.path} has a header field too long to be read")
     if is_body(leaf, name, disposition):
-        if session.options.want_body:
-            session.add(
-                decoded(raw, leaf),
-                name=None,
-                path=leaf.path,
-                media_type=leaf.media_type,
-                role="body",
-                metadata={"charset": parameter(leaf.parameters.get("charset")) or ""},
-            )
-        return
-    if leaf.media_type == "message/partial":
-        number, total = parameter(leaf.parameters.get("number")), parameter(leaf.parameters.get("total"))
-        session.quarantine(f"message/partial: part {number or '?'} of {total or '?'}")
+        return write_body(raw, leaf, session)
+    if leaf.media_type == "message/partial" and not _is_whole(leaf, session):
         return
     identity = content_id(leaf)
-    inline = bool(identity or leaf.fields.first(b"content-location")) and refers(raw, tree, leaf, references)
-    metadata = {"content_id": identity} if identity else {}
-    role: Role = "attachment"
-    if leaf.media_type in SIGNATURE_TYPES:
-        role = "signature"
-    if role != "attachment":
-        session.add(
-            decoded(raw, leaf), name=name, path=leaf.path, media_type=leaf.media_type, role=role, metadata=metadata
-        )
+    place: Place = {
+        "name": name,
+        "path": leaf.path,
+        "media_type": leaf.media_type,
+        "inline": bool(identity or leaf.fields.first(b"content-location")) and refers(raw, tree, leaf, references),
+        "metadata": {"content_id": identity} if identity else {},
+    }
+    if leaf.media_type == "message/external-body":
+        named = {key: parameter(value) for key, value in leaf.parameters.items()}
+        session.add(b"", **{**place, "role": "reference", "metadata": {"external": named}})
         return
-    session.descend(
-        session.scratch(decoded(raw, leaf)),
-        name=name,
-        path=leaf.path,
-        media_type=leaf.media_type,
-        inline=inline,
-        metadata=metadata,
-    )
+    result = Base64Result()
+    written = session.scratch(decoded(raw, leaf, result))
+    if result.leftover and not leaf.whole:
+        session.quarantine(f"part {leaf.path} is cut off: the mail ends in the middle of it")
+    if leaf.media_type in SIGNATURE_TYPES:
+        session.adopt(written, **{**place, "role": "signature"})
+    elif leaf.media_type in MAIL_TYPES:
+        write_mail(written, name is not None or disposition == "attachment", session, place)
+    elif leaf.media_type == "message/partial":
+        session.descend(written, **place, kind="mail")
+    elif leaf.media_type.startswith("multipart/"):
+        write_multipart(raw, leaf, written, session, place)
+    else:
+        session.descend(written, **place)
 
 
 def is_body(leaf: Leaf, name: str | None, disposition: str) -> bool:
-    """Whether a leaf is text to read rather than a file: plain or HTML, without a name and not marked attachment."""
-    return leaf.media_type in BODY_TYPES and name is None and disposition != "attachment"
+    """Whether a leaf is text to read rather than a file: plain, HTML or a report, without a name, not an attachment."""
+    return leaf.media_type in BODY_TYPES + REPORT_TYPES and name is None and disposition != "attachment"
 
 
-def decoded(raw: Raw, leaf: Leaf) -> Iterator[bytes]:
+def write_body(raw: Raw, leaf: Leaf, session: Unfolding) -> None:
+    """A text: a document only on demand; what is hidden in it is looked for."""
+    charset = parameter(leaf.parameters.get("charset")) or ""
+    if session.options.want_body:
+        session.add(
+            decoded(raw, leaf),
+            name=None,
+            path=leaf.path,
+            media_type=leaf.media_type,
+            role="body",
+            metadata={"charset": charset},
+        )
+    if leaf.media_type == "text/plain":
+        head = next(decoded(raw, leaf), b"")[:4096]
+        if head.lstrip().startswith(b"-----BEGIN PGP MESSAGE-----"):
+            session.quarantine(f"encrypted: the text of part {leaf.path} is an OpenPGP message")
+        if session.allows("uuencode"):
+            write_embedded(raw, leaf, session)
+
+
+def write_embedded(raw: Raw, leaf: Leaf, session: Unfolding) -> None:
+    """Files written into a text as uuencode, yEnc or BinHex."""
+    for number, found in enumerate(embedded_files(decoded(raw, leaf)), 1):
+        written = session.scratch(found.pieces)
+        if found.complaint:
+            session.quarantine(f"part {leaf.path}: {found.complaint}")
+        session.descend(
+            written, name=found.name, path=join(leaf.path, str(number)), metadata={"encoding": found.encoding}
+        )
+
+
+def write_mail(written: Written, announced: bool, session: Unfolding, place: Place) -> None:
+    """A message/rfc822 that was encoded, or is no mail: opened if it has a header, else a file or a text to read."""
+    if not session.allows("mail"):
+        session.adopt(written, **place)
+        return
+    with Raw(written.file) as inner:
+        mail = read_fields(inner, 0, inner.size, top=True).count > 0
+    if mail:
+        session.descend(written, **place, kind="mail")
+    elif (announced and written.size) or b"\0" in written.head or sniff(written.head) is not None:
+        session.adopt(written, **place)
+    else:
+        written.file.unlink()
+
+
+def write_multipart(raw: Raw, leaf: Leaf, written: Written, session: Unfolding, place: Place) -> None:
+    """A multipart that was encoded as a whole, against RFC 2045 6.4: decoded, it is a mail without its header."""
+    header = b"Content-Type: " + (leaf.fields.first(b"content-type") or b"").replace(b"\n", b" ") + b"\n\n"
+    with Raw(written.file) as inner:
+        whole = session.scratch(piece for part in ((header,), inner.pieces(0, inner.size)) for piece in part)
+    written.file.unlink()
+    session.descend(whole, **place, kind="mail")
+
+
+def _is_whole(leaf: Leaf, session: Unfolding) -> bool:
+    """Whether a message/partial is the only part (RFC 2046 5.2.2); a piece of several is a quarantine."""
+    number, total, identity = (parameter(leaf.parameters.get(key)) for key in ("number", "total", "id"))
+    if number == "1" and total == "1":
+        return True
+    session.quarantine(f"message/partial: part {number or '?'} of {total or '?'} of {(identity or '?')[:200]}")
+    return False
+
+
+def decoded(raw: Raw, leaf: Leaf, result: Base64Result | None = None) -> Iterator[bytes]:
     """A leaf's bytes with its transfer encoding undone, in pieces."""
     encoding = encoding_of(leaf.fields.first(b"content-transfer-encoding"))
     pieces = raw.pieces(leaf.start, leaf.end)
     if encoding == "base64":
-        return base64_pieces(pieces)
+        return base64_pieces(pieces, result)
     if encoding == "quoted-printable":
         return quoted_printable_pieces(pieces)
+    if encoding == "uuencode":
+        return uu_pieces(pieces)
     return pieces
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .check import check
 from .headers import headers_of
 from .leaves import write_leaves
 from .raw import Raw
@@ -25,3 +26,4 @@ def open_mail(part: Path, name: str | None, path: str, session: Unfolding) -> No
         if session.headers is None:
             session.headers = headers_of(tree.messages[0].fields)
         write_leaves(raw, tree, session)
+        check(raw, tree, session)

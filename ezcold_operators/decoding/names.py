@@ -30,13 +30,21 @@ MOST_PARAMETERS = 1000
 
 def decode_bytes(data: bytes, charset: str = "") -> str:
     """Bytes as text: the charset declared, else UTF-8, else Windows-1252, else Latin-1 (which reads anything)."""
-    for candidate in (_codec(charset), "utf-8", "cp1252"):
+    for candidate in (_codec(charset), "utf-8"):
         if candidate:
             try:
                 return data.decode(candidate)
             except (UnicodeDecodeError, ValueError):
                 continue
-    return data.decode("latin-1")
+    # UTF-8 that was cut or damaged in places is still UTF-8
+    text = data.decode("utf-8", "replace")
+    wide = sum(char > "\x7f" for char in text)
+    if text.count("\ufffd") * 4 <= wide:
+        return text
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 @lru_cache(maxsize=256)

@@ -47,9 +47,10 @@ class Leaf:
     end: int
     parent: str = ""
     """Media type of the multipart around it."""
-    number: int = 1
     whole: bool = True
     """False: the file ended before a boundary did."""
+    boundary: bytes = b""
+    """Of the multipart around it."""
 
 
 @dataclass(slots=True)
@@ -99,11 +100,24 @@ class _Walker:
         self.next_lf = self.next_cr = -2
 
     def run(self, message: Message) -> Tree:
-        self.entity(0, self.raw.size, message, None, "text/plain")
+        body = self.entity(0, self.raw.size, message, None, "text/plain")
         if not message.fields.count:
-            raise Undecodable("this is not a mail: it has no header")
-        self.region(0, message.fields.body, self.raw.size)
+            self.headerless(message)
+        self.region(0, body, self.raw.size)
         return self.tree
+
+    def headerless(self, message: Message) -> None:
+        """A mail without any header: its parts are taken if it has some, and it is never taken for a whole mail.
+
+        :raises Undecodable: nothing in it looks like a part.
+        """
+        boundary = self.guess(0, self.raw.size)
+        if boundary is None:
+            raise Undecodable("this is not a mail: it has no header")
+        self.session.quarantine("the mail has no header: its parts were found by their boundaries")
+        self.tree.leaves.clear()
+        self.leaf = None
+        self.push(Multipart("", message, "multipart/mixed", boundary, 0, message.fields))
 
     def region(self, floor: int, position: int, end: int) -> None:
         """Take parts from position to end; multiparts below `floor` on the stack are none of ours."""
@@ -133,6 +147,10 @@ class _Walker:
                 return start, following, self.level(line), False
             if line.endswith(b"--") and line[:-2].rstrip() in self.known:
                 return start, following, self.level(line[:-2].rstrip()), True
+            # RFC 2046 5.1.1: a boundary is recognised by how the line begins; we demand a blank after it
+            word = line.split(None, 1)[0] if line else line
+            if word in self.known or (word.endswith(b"--") and word[:-2] in self.known):
+                return start, following, self.level(word if word in self.known else word[:-2]), word not in self.known
             position = following
         return None
 
@@ -179,7 +197,6 @@ class _Walker:
         boundary = self.guess(multipart.start, end)
         if boundary is None:
             return
-        self.session_note(multipart)
         floor = len(self.stack)
         multipart.boundary = boundary
         kept = self.next_lf, self.next_cr
@@ -188,9 +205,6 @@ class _Walker:
         self.gap = multipart.start
         self.region(floor, multipart.start, end)
         self.next_lf, self.next_cr = kept
-
-    def session_note(self, multipart: Multipart) -> None:
-        """The tree is not what the header says; what is found that way is given, without complaint if it is sound."""
 
     def guess(self, start: int, end: int) -> bytes | None:
         """The first line in a region that looks like a boundary: two dashes, and a part's header after it."""
@@ -234,7 +248,7 @@ class _Walker:
             if top:
                 message.fields = fields
                 self.tree.messages.append(message)
-            media_type, parameters = content_type(fields, default)
+            media_type, parameters = self.content_type(fields, default, end)
             self.gap = fields.body
             if media_type.startswith("multipart/") and self.open_multipart(
                 path, message, media_type, parameters, fields, end
@@ -259,15 +273,24 @@ class _Walker:
     ) -> bool:
         boundary = boundary_of(parameters) or self.guess(fields.body, end)
         if not boundary:
-            return encoding_of(fields.first(b"content-transfer-encoding")) == "identity" and self.no_parts()
+            # nothing like a part in it: a gap, checked like every gap; if it is encoded, its parts show after decoding
+            return encoding_of(fields.first(b"content-transfer-encoding")) not in ("base64", "quoted-printable")
         self.push(Multipart(path, message, media_type, boundary, fields.body, fields))
         if media_type == "multipart/encrypted":
             self.tree.encrypted.append(join(message.prefix, path or "1"))
         return True
 
-    def no_parts(self) -> bool:
-        """A multipart without a boundary and without anything like one: a gap, checked like every gap."""
-        return True
+    def content_type(self, fields: Fields, default: str, end: int) -> tuple[str, Parameters]:
+        """The declared type; of several Content-Type fields the one whose boundary is really there."""
+        media_type, parameters = content_type(fields.first(b"content-type"), default)
+        for value in fields.values.get(b"content-type", ())[1:10]:
+            other = content_type(value, default)
+            boundary = boundary_of(other[1]) if other[0].startswith("multipart/") else None
+            if boundary and self.raw.find(b"--" + boundary, fields.body, end) >= 0:
+                mine = boundary_of(parameters) if media_type.startswith("multipart/") else None
+                if not mine or self.raw.find(b"--" + mine, fields.body, end) < 0:
+                    return other
+        return media_type, parameters
 
     def opens(self, fields: Fields, place: str, message: Message, end: int) -> bool:
         """Whether the mail in this part is opened in this pass: allowed, not encoded, not too deep, a mail indeed."""
@@ -284,14 +307,13 @@ class _Walker:
         if len(self.tree.leaves) > 2 * self.session.limits.max_documents + 100:
             raise LimitExceeded(f"max_documents: more than {len(self.tree.leaves)} parts in one mail", True)
         if parent is not None:
-            leaf.parent, leaf.number = parent.media_type, parent.count
+            leaf.parent, leaf.boundary = parent.media_type, parent.boundary
         self.leaf = leaf
         self.tree.leaves.append(leaf)
 
 
-def content_type(fields: Fields, default: str) -> tuple[str, Parameters]:
+def content_type(value: bytes | None, default: str) -> tuple[str, Parameters]:
     """Declared media type in lower case and its parameters; RFC 2045 5.2: what makes no sense is text/plain."""
-    value = fields.first(b"content-type")
     if value is None:
         return default, {}
     main, parameters = parse_parameters(value)
@@ -313,11 +335,21 @@ def boundary_of(parameters: Parameters) -> bytes | None:
 
 def file_name(leaf: Leaf) -> tuple[str | None, str]:
     """The name a part was sent under and its disposition ("attachment", "inline", or "")."""
-    disposition, parameters = parse_parameters(leaf.fields.first(b"content-disposition") or b"")
-    name = parameter(parameters.get("filename")) or parameter(leaf.parameters.get("name"))
-    if name is None:
-        name = parameter(parameters.get("name")) or parameter(leaf.parameters.get("filename"))
-    return name, disposition.split()[0] if disposition.strip() else ""
+    values = leaf.fields.values.get(b"content-disposition", ())
+    dispositions = [parse_parameters(value) for value in values[:10]]
+    types = [
+        leaf.parameters,
+        *(parse_parameters(value)[1] for value in leaf.fields.values.get(b"content-type", ())[1:10]),
+    ]
+    name = None
+    for sources, keys in (
+        (dispositions, ("filename", "name")),
+        ([("", found) for found in types], ("name", "filename")),
+    ):
+        for key in keys:
+            name = name or next((text for _, found in sources if (text := parameter(found.get(key)))), None)
+    words = " ".join(main for main, _ in dispositions)
+    return name, "attachment" if "attachment" in words else words
 
 
 def content_id(leaf: Leaf) -> str:

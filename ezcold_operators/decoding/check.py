@@ -1,0 +1,53 @@
+"""The cross-check: what the raw mail promises against what was found; a true disagreement is a quarantine.
+
+Only bytes that belong to no leaf can hide a document, so that a text which quotes another mail's source raises no alarm:
+preambles and epilogues are searched for part headers, and leaves for the boundaries of the multiparts around them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .raw import PIECE, Raw
+from .structure import Leaf, Tree
+from .unfolding import Unfolding
+
+_PROMISE = re.compile(
+    rb"(?:^|[\r\n])Content-(?:Disposition[ \t]*:[ \t]*attachment|Type[ \t]*:[^\r\n]{0,500}(?:[\r\n]+[ \t][^\r\n]{0,500}){0,5}?"
+    rb"\bname\*?(?:\d\*?)?=|Disposition[ \t]*:[^\r\n]{0,500}(?:[\r\n]+[ \t][^\r\n]{0,500}){0,5}?\bfilename\*?(?:\d\*?)?=)",
+    re.IGNORECASE,
+)
+SHORT = 8
+"""Length below which a boundary may well occur in a text by chance."""
+
+
+def check(raw: Raw, tree: Tree, session: Unfolding) -> None:
+    """Quarantine what was promised and not found."""
+    place = tree.messages[0].prefix or "the mail"
+    for start, end in tree.gaps:
+        if _promised(raw, start, end):
+            session.quarantine(f"{place} announces a file outside every part, at byte {start}")
+    for leaf in tree.leaves:
+        if len(leaf.boundary) >= SHORT and _hidden(raw, leaf):
+            session.quarantine(f"part {leaf.path} has a boundary in its middle: a file may be hidden in it")
+
+
+def _promised(raw: Raw, start: int, end: int) -> bool:
+    overlap = b""
+    for piece in raw.pieces(start, end):
+        if _PROMISE.search(overlap + piece):
+            return True
+        overlap = piece[-4096:] if end - start > PIECE else b""
+    return False
+
+
+def _hidden(raw: Raw, leaf: Leaf) -> bool:
+    """Whether the leaf holds its multipart's boundary after blanks: a part that a gateway has indented."""
+    found = raw.find(b"--" + leaf.boundary, leaf.start, leaf.end)
+    while found >= 0:
+        before = raw.read(max(found - 100, leaf.start), found).replace(b"\r", b"\n").rpartition(b"\n")[2]
+        after = found + 2 + len(leaf.boundary)
+        if before and not before.strip(b" \t") and not raw.read(after, after + 2).strip(b"\r\n -"):
+            return True
+        found = raw.find(b"--" + leaf.boundary, found + 2, leaf.end)
+    return False
