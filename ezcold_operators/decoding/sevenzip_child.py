@@ -65,54 +65,53 @@ def _unpack(archive: Any, task: dict[str, Any]) -> str:
         member._file_info["filename"] = label
     if len(names) > task["count"]:
         return f"max_documents: it holds more than {task['count']} files"
-    factory = _factory(Path(task["folder"]), names, task["cap"])
+    factory = _Factory(Path(task["folder"]), names, task["cap"])
     if names:
         archive.extract(targets=set(names), factory=factory)
     return "" if len(factory.done) == len(names) else "some of its members were not unpacked"
 
 
-def _factory(folder: Path, names: dict[str, str], cap: int) -> Any:
-    """What py7zr asks for a file to write each member to; its base classes are known only once it is imported."""
-    from py7zr.io import Py7zIO, WriterFactory
+class _Factory:
+    """What py7zr asks for a file to write each member to."""
 
-    class Writer(Py7zIO):
-        def __init__(self, label: str, factory: Factory) -> None:
-            self._label, self._factory = label, factory
-            self._file = (folder / label).open("w+b")
+    def __init__(self, folder: Path, names: dict[str, str], cap: int) -> None:
+        self.folder, self.names, self.left = folder, names, cap
+        self.done: set[str] = set()
 
-        def write(self, s: bytes | bytearray) -> int:
-            self._factory.left -= len(s)
-            if self._factory.left < 0:
-                raise _OverLimit
-            return self._file.write(s)
+    def create(self, filename: str) -> _Writer:
+        return _Writer(filename.rpartition("/")[2], self)
 
-        def read(self, size: int | None = None) -> bytes:
-            return self._file.read(-1 if size is None else size)
 
-        def seek(self, offset: int, whence: int = 0) -> int:
-            return self._file.seek(offset, whence)
+class _Writer:
+    """One member's file, as py7zr.io.Py7zIO describes it; py7zr is not imported yet where this class is made."""
 
-        def flush(self) -> None:
-            self._file.flush()
+    def __init__(self, label: str, factory: _Factory) -> None:
+        self._label, self._factory = label, factory
+        self._file = (factory.folder / label).open("w+b")
 
-        def size(self) -> int:
-            return self._file.seek(0, 2)
+    def write(self, s: bytes | bytearray) -> int:
+        self._factory.left -= len(s)
+        if self._factory.left < 0:
+            raise _OverLimit
+        return self._file.write(s)
 
-        def close(self) -> None:
-            """Called for complete members only."""
-            self._file.close()
-            self._factory.done.add(self._label)
-            _say({"name": names[self._label], "file": self._label})
+    def read(self, size: int | None = None) -> bytes:
+        return self._file.read(-1 if size is None else size)
 
-    class Factory(WriterFactory):
-        def __init__(self) -> None:
-            self.done: set[str] = set()
-            self.left = cap
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
 
-        def create(self, filename: str) -> Writer:
-            return Writer(filename.rpartition("/")[2], self)
+    def flush(self) -> None:
+        self._file.flush()
 
-    return Factory()
+    def size(self) -> int:
+        return self._file.seek(0, 2)
+
+    def close(self) -> None:
+        """Called for complete members only."""
+        self._file.close()
+        self._factory.done.add(self._label)
+        _say({"name": self._factory.names[self._label], "file": self._label})
 
 
 def _say(line: dict[str, str]) -> None:
