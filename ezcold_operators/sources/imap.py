@@ -17,10 +17,12 @@ import structlog
 
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After, Launcher, SourceConfig
+from ezcold_operators.errors import ItemFailed
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Outcome, Taken, Window
 from ezcold_operators.sources.imap_after import Acknowledger
-from ezcold_operators.sources.imap_client import Connection, Fetched, Refused, State, uid_set
+from ezcold_operators.sources.imap_client import Connection, Cut, Fetched, Refused, State
+from ezcold_operators.sources.imap_fetch import Fetcher
 from ezcold_operators.sources.imap_folders import Folder, Folders
 from ezcold_operators.sources.imap_read import COUNT, PROOF, proof, read
 
@@ -89,28 +91,32 @@ class ImapSession:
             if window is not None:
                 yield from self._items(folder, place, state, window)
                 continue
-            mark = self._mark(before, state)
-            if marks.get(place) != mark:
+            mark = self._mark(folder, before, state)
+            if mark is None or marks.get(place) != mark:
                 yield from self._items(folder, place, state, None)
-            self._marks[place] = mark
+            if mark is not None:
+                self._marks[place] = mark
 
     def marks(self) -> Mapping[str, str]:
         """See `Session.marks`."""
         return dict(self._marks)
 
-    def _mark(self, before: State, state: State) -> str:
+    def _mark(self, folder: Folder, before: State, state: State) -> str | None:
         """The state of a folder, as it was before it is listed: what arrives later changes it.
 
         UIDVALIDITY, UIDNEXT and the counts stand still too when a server that lost its index numbers the same mails
-        in another order; so fingerprints of a few mails belong to it.
+        in another order; so fingerprints of a few mails belong to it. None where one of these cannot be read.
         """
-        numbers = sorted({1 + i * (state.messages - 1) // (SAMPLES - 1) for i in range(SAMPLES)})
         samples = {}
         if state.messages:
+            numbers = sorted({1 + i * (state.messages - 1) // (SAMPLES - 1) for i in range(SAMPLES)})
             try:
                 samples = self._connection.fetch_by_number(",".join(map(str, numbers)), PROOF)
-            except Refused:
-                log.info("imap.sample_refused", account=self._account)
+            except (Refused, Cut) as exc:
+                log.warning("imap.sample_refused", account=self._account, why=str(exc))
+                self._connection.reconnect()
+                self._connection.select(folder.wire)
+                return None
         seen = sorted((number, proof(values) or "") for number, values in samples.items())
         digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:32]
         return f"{before.validity};{before.next};{before.messages};{before.modseq};{digest}"
@@ -120,25 +126,18 @@ class ImapSession:
             return
         dates = self._connection.fetch("1:*", "UID INTERNALDATE")
         uids = sorted(n for n, values in dates.items() if b"INTERNALDATE" in values and _within(values, window))
+        fetcher = Fetcher(self._connection, folder.wire, state.validity)
         for start in range(0, len(uids), COUNT):
-            part = uids[start : start + COUNT]
-            found = self._proofs(part)
-            for number in part:
-                if number in found:
-                    yield self._listed(folder, place, state, number, found[number], dates[number])
-
-    def _proofs(self, uids: Sequence[int]) -> dict[int, Fetched]:
-        """Size and header of each; one that the server cannot read is asked for its size alone."""
-        try:
-            return self._connection.fetch(uid_set(uids), PROOF)
-        except Refused as exc:
-            if exc.busy:
-                raise
-            if len(uids) == 1:
-                log.warning("imap.header_refused", account=self._account, uid=uids[0], why=str(exc))
-                return {uids[0]: {}}
-            middle = len(uids) // 2
-            return self._proofs(uids[:middle]) | self._proofs(uids[middle:])
+            for part, answer in fetcher.fetch(uids[start : start + COUNT], PROOF):
+                found: dict[int, Fetched]
+                if isinstance(answer, ItemFailed):  # listed all the same: reading it says what is wrong
+                    log.warning("imap.unreadable", place=place, uid=part[0], why=str(answer))
+                    found = {part[0]: {}}
+                else:
+                    found = answer
+                for number in part:
+                    if number in found:
+                        yield self._listed(folder, place, state, number, found[number], dates[number])
 
     def _listed(self, folder: Folder, place: str, state: State, number: int, values: Fetched, dates: Fetched) -> Listed:
         handle = {"folder": folder.wire.decode("latin-1"), "validity": state.validity, "uid": number}

@@ -10,8 +10,9 @@ from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Outcome
 from ezcold_operators.sources.imap_client import Connection, Refused, uid_set
+from ezcold_operators.sources.imap_fetch import opens
 from ezcold_operators.sources.imap_folders import Folder, Folders
-from ezcold_operators.sources.imap_read import COUNT, PROOF, by_folder, opens, proof, uid
+from ezcold_operators.sources.imap_read import COUNT, PROOF, by_folder, proof, uid
 
 DELETED = "\\Deleted"
 

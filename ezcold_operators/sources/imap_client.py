@@ -7,7 +7,6 @@ mailbox-wide EXPUNGE, nor CLOSE, which does the same in passing.
 from __future__ import annotations
 
 import imaplib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,15 +16,12 @@ import imapclient
 from imapclient.response_parser import parse_fetch_response, parse_response
 
 from ezcold_operators.config.credentials import Credentials
-from ezcold_operators.errors import AuthenticationFailed, SourceUnavailable
+from ezcold_operators.errors import SourceUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.sources import mail_common
+from ezcold_operators.sources.imap_login import BUSY_CODES, code_of, log_in, words_of
 from ezcold_operators.steps import step
 
-BUSY_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN", "OVERQUOTA"})
-"""Response codes (RFC 5530) after which the same command may work later."""
-BUSY_LOGIN = re.compile(r"too many|simultaneous|temporar|try again|bandwidth|maximum number|rate limit|internal", re.I)
-"""What servers without codes say when a login is refused only for now; Gmail's and Exchange's among them."""
 Fetched = Mapping[bytes, Any]
 
 
@@ -43,6 +39,10 @@ class Refused(SourceUnavailable):
     def busy(self) -> bool:
         """Trying again later is right; nothing is wrong with what was asked for."""
         return self.code in BUSY_CODES - {"SERVERBUG"}
+
+
+class Cut(SourceUnavailable):
+    """The connection was ended, with a BYE or without a word; a new one may do better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,16 @@ class Connection:
         self.host, self.port = mail_common.check(credentials, (993, 143))
         self.login = credentials.login
         self._security, self._timeout = credentials.security, credentials.timeout
+        self._credentials = credentials
+        self._connect()
+
+    def reconnect(self) -> None:
+        """Drop the connection and make a new one; no folder is selected then."""
+        self.drop()
+        self._connect()
+
+    def _connect(self) -> None:
+        credentials = self._credentials
         context = mail_common.tls_context(credentials) if self._security != "none" else None
         with self._errors():
             self._client = imapclient.IMAPClient(
@@ -96,7 +106,8 @@ class Connection:
             with self._errors():
                 if self._security == "starttls":
                     self._starttls(context)
-            self._log_in(credentials)
+            with self._errors():
+                log_in(self._client, credentials)
             self._imap._cmd_log.clear()
             with self._errors():
                 self.capabilities = frozenset(c.decode("ascii", "replace") for c in self._client.capabilities())
@@ -116,72 +127,22 @@ class Connection:
             )
         self._client.starttls(context)
 
-    def _log_in(self, credentials: Credentials) -> None:
-        login, password = credentials.login, credentials.password
-        if any(ord(c) < 32 for c in login + password):
-            raise AuthenticationFailed(
-                _("login or password of Connection {conn} holds a line break or another control character").format(
-                    conn=credentials.conn_id or "?"
-                )
-            )
-        with self._errors():
-            offers = {c.decode("ascii", "replace") for c in self._client.capabilities()}
-            plain = not (login + password).isascii() or "LOGINDISABLED" in offers
-            try:
-                if str(credentials.extra.get("auth", "")).lower() == "xoauth2":
-                    self._client.oauth2_login(login, password)
-                elif plain and "AUTH=PLAIN" in offers:
-                    self._client.plain_login(login, password)
-                elif "LOGINDISABLED" in offers:
-                    raise AuthenticationFailed(
-                        _(
-                            "{host}:{port} takes no password on this connection: set `security` to tls or starttls"
-                        ).format(host=self.host, port=self.port)
-                    )
-                else:
-                    self._client.login(login, password)
-            except imapclient.exceptions.LoginError as exc:
-                raise self._login_refused(exc) from None
-            except UnicodeEncodeError:
-                raise AuthenticationFailed(
-                    _("{host} takes only unaccented logins and passwords (it has no AUTH=PLAIN)").format(host=self.host)
-                ) from None
-
-    def _login_refused(self, exc: BaseException) -> Exception:
-        words = mail_common.one_line(_words(exc))
-        if isinstance(exc.__context__, imaplib.IMAP4.abort):
-            return SourceUnavailable(
-                _("{host}:{port} broke off the login: {words}").format(host=self.host, port=self.port, words=words)
-            )
-        if _code(words) in BUSY_CODES or BUSY_LOGIN.search(words):
-            return SourceUnavailable(
-                _("{host} refuses logins of {login} for now: {words}").format(
-                    host=self.host, login=self.login, words=words
-                )
-            )
-        sentence = _("{host} refuses the login of {login}: {words}").format(
-            host=self.host, login=self.login, words=words
-        )
-        if self.host.lower().endswith(("gmail.com", "googlemail.com")):
-            sentence += ". " + _("Gmail wants an app password (myaccount.google.com/apppasswords), not the usual one")
-        return AuthenticationFailed(sentence)
-
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """The one place where errors of imaplib, IMAPClient, TLS and socket get a class and a sentence."""
         with mail_common.network(self.host, self.port, self._security, self._timeout):
             try:
                 yield
-            except imaplib.IMAP4.abort as exc:
-                raise SourceUnavailable(
+            except (imaplib.IMAP4.abort, ConnectionResetError, BrokenPipeError) as exc:
+                raise Cut(
                     _("{host}:{port} ended the connection: {words}").format(
-                        host=self.host, port=self.port, words=mail_common.one_line(_words(exc))
+                        host=self.host, port=self.port, words=mail_common.one_line(words_of(exc))
                     )
                 ) from exc
             except imaplib.IMAP4.error as exc:
-                words = mail_common.one_line(_words(exc))
+                words = mail_common.one_line(words_of(exc))
                 raise Refused(
-                    _("{host} refuses a command: {words}").format(host=self.host, words=words), _code(words)
+                    _("{host} refuses a command: {words}").format(host=self.host, words=words), code_of(words)
                 ) from exc
 
     def _run(self, command: str, *args: str | bytes) -> list[Any]:
@@ -194,7 +155,7 @@ class Connection:
                 self._imap.untagged_responses.pop(stale, None)
             typ, data = self._imap._simple_command(*command.split(), *args)
             if typ != "OK":
-                raise imaplib.IMAP4.error(_words(data[-1] if data else b""))
+                raise imaplib.IMAP4.error(words_of(data[-1] if data else b""))
             name = command.split()[-1]
             _typ, found = self._imap._untagged_response(typ, [None], name)
             return [] if found in ([None], None) else list(found)
@@ -237,7 +198,7 @@ class Connection:
         with self._errors():
             typ, data = self._imap.select(quote(folder), not writable)
             if typ != "OK":
-                raise imaplib.IMAP4.error(_words(data[-1]))
+                raise imaplib.IMAP4.error(words_of(data[-1]))
             values = self._client._process_select_response(self._imap.untagged_responses)
         return _state(values, b"EXISTS")
 
@@ -313,19 +274,3 @@ class Connection:
 def _state(values: Mapping[Any, Any], count: bytes) -> State:
     numbers = {key: int(values.get(key) or 0) for key in (b"UIDVALIDITY", b"UIDNEXT", count, b"HIGHESTMODSEQ")}
     return State(numbers[b"UIDVALIDITY"], numbers[b"UIDNEXT"], numbers[count], numbers[b"HIGHESTMODSEQ"])
-
-
-def _words(exc: BaseException | bytes | str | None) -> str:
-    """What the server said, out of an exception of imaplib (which holds bytes, or the repr of bytes)."""
-    value: Any = exc.args[0] if isinstance(exc, BaseException) and exc.args else exc
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    text = str(value or "")
-    found = re.search(r"b'(.*)'|b\"(.*)\"", text, re.S)
-    return (found[1] or found[2] or "") if found else text
-
-
-def _code(words: str) -> str:
-    """The response code at the head of a server's words."""
-    found = re.search(r"\[([A-Za-z-]+)[\] ]", words)
-    return found[1].upper() if found else ""

@@ -8,7 +8,8 @@ from itertools import groupby
 from ezcold_operators.errors import ItemChanged, ItemFailed
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Taken
-from ezcold_operators.sources.imap_client import Connection, Fetched, Refused, uid_set
+from ezcold_operators.sources.imap_client import Connection, Fetched
+from ezcold_operators.sources.imap_fetch import Fetcher, opens
 from ezcold_operators.sources.mail_common import HEADER_LIMIT, fingerprint
 
 COUNT = 200
@@ -47,21 +48,12 @@ def uid(item: Listed) -> int:
 def read(connection: Connection, batch: Sequence[Listed]) -> Iterator[Taken]:
     """See `Session.read`."""
     for folder, validity, run in by_folder(batch):
-        if not opens(connection, folder, validity, writable=False):
+        if not opens(connection, folder, validity):
             yield from (Taken(item, None) for item in run)
             continue
+        fetcher = Fetcher(connection, folder, validity)
         for portion in portions(run):
-            yield from _take(connection, portion)
-
-
-def opens(connection: Connection, folder: bytes, validity: int, writable: bool) -> bool:
-    """Select a folder; False if it is gone, or its UIDs now mean other mails (UIDVALIDITY)."""
-    try:
-        return connection.select(folder, writable).validity == validity
-    except Refused:
-        if any(name == folder for _attributes, _delimiter, name in connection.folders()):
-            raise
-        return False
+            yield from _take(fetcher, portion)
 
 
 def portions(run: Sequence[Listed]) -> Iterator[list[Listed]]:
@@ -78,61 +70,51 @@ def portions(run: Sequence[Listed]) -> Iterator[list[Listed]]:
         yield portion
 
 
-def _take(connection: Connection, portion: list[Listed]) -> Iterator[Taken]:
+def _take(fetcher: Fetcher, portion: list[Listed]) -> Iterator[Taken]:
     large = len(portion) == 1 and portion[0].size > VOLUME
-    try:
-        found = connection.fetch(uid_set(map(uid, portion)), PROOF if large else f"{PROOF} BODY.PEEK[]")
-    except Refused as exc:
-        if exc.busy:
-            raise
-        if len(portion) == 1:
-            yield Taken(portion[0], _failing(exc))
-            return
-        middle = len(portion) // 2  # one of them is at fault: its neighbours are read all the same
-        yield from _take(connection, portion[:middle])
-        yield from _take(connection, portion[middle:])
-        return
-    missing = [uid(item) for item in portion if proof(found.get(uid(item))) is None]
-    still_there = set(connection.fetch(uid_set(missing), "UID INTERNALDATE")) if missing else set()
-    for item in portion:
-        values = found.pop(uid(item), None)
-        seen = proof(values)
-        if values is None or seen is None:
-            yield Taken(item, _failing(_empty(item)) if uid(item) in still_there else None)
-        elif seen != item.fingerprint:
-            changed = _("the mail under UID {uid} is no longer the one that was listed").format(uid=uid(item))
-            yield Taken(item, _failing(ItemChanged(changed)))
-        elif large:
-            yield Taken(item, _pieces(connection, item))
-        else:
-            body = values.get(b"BODY[]")
-            yield Taken(item, iter([body]) if body is not None else _failing(_empty(item)))
+    items = {uid(item): item for item in portion}
+    for uids, answer in fetcher.fetch(list(items), PROOF if large else f"{PROOF} BODY.PEEK[]"):
+        if isinstance(answer, ItemFailed):
+            yield Taken(items[uids[0]], _failing(answer))
+            continue
+        missing = [number for number in uids if proof(answer.get(number)) is None]
+        still_there = fetcher.present(missing) if missing else set()
+        for number in uids:
+            item, values = items[number], answer.pop(number, None)
+            seen = proof(values)
+            if values is None or seen is None:
+                yield Taken(item, _failing(_empty(item)) if number in still_there else None)
+            elif seen != item.fingerprint:
+                changed = _("the mail under UID {uid} is no longer the one that was listed").format(uid=number)
+                yield Taken(item, _failing(ItemChanged(changed)))
+            elif large:
+                yield Taken(item, _pieces(fetcher, item))
+            else:
+                body = values.get(b"BODY[]")
+                yield Taken(item, iter([body]) if body is not None else _failing(_empty(item)))
 
 
 def _empty(item: Listed) -> ItemFailed:
     return ItemFailed(_("the server has the mail with UID {uid}, but gives no text of it").format(uid=uid(item)))
 
 
-def _failing(exc: Exception) -> Iterator[bytes]:
+def _failing(exc: ItemFailed) -> Iterator[bytes]:
     """Bytes that cannot be had: raised when they are asked for, so that the neighbours go on."""
-    raise exc if isinstance(exc, ItemFailed) else ItemFailed(str(exc))
+    raise exc
     yield b""
 
 
-def _pieces(connection: Connection, item: Listed) -> Iterator[bytes]:
+def _pieces(fetcher: Fetcher, item: Listed) -> Iterator[bytes]:
     """A large mail, ended by the first piece that is not full: RFC822.SIZE is not trusted for that."""
     start = 0
     while True:
-        try:
-            values = connection.fetch(str(uid(item)), f"UID BODY.PEEK[]<{start}.{PIECE}>").get(uid(item), {})
-        except Refused as exc:
-            if exc.busy:
-                raise
-            raise ItemFailed(str(exc)) from exc
-        found = [value for key, value in values.items() if key.startswith(b"BODY[]")]
-        if not found:
-            raise ItemChanged(_("the mail with UID {uid} vanished while it was read").format(uid=uid(item)))
-        piece = found[0] or b""
+        for _uids, answer in fetcher.fetch([uid(item)], f"UID BODY.PEEK[]<{start}.{PIECE}>"):
+            if isinstance(answer, ItemFailed):
+                raise answer
+            found = [value for key, value in answer.get(uid(item), {}).items() if key.startswith(b"BODY[]")]
+            if not found:
+                raise ItemChanged(_("the mail with UID {uid} vanished while it was read").format(uid=uid(item)))
+            piece = found[0] or b""
         if piece:
             yield piece
         start += len(piece)

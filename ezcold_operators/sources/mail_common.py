@@ -82,7 +82,7 @@ def network(host: str, port: int, security: str, timeout: float) -> Iterator[Non
         why = one_line(exc.verify_message or str(exc))
         raise SourceUnavailable(
             _(
-                "the certificate of {host}:{port} is refused ({why}): have it renewed, or put its authority in `ca_file`"
+                "the certificate of {host}:{port} is refused ({why}): renew it, or put its authority in `ca_file`"
             ).format(why=why, **where)
         ) from exc
     except ssl.SSLError as exc:

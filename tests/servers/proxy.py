@@ -34,6 +34,8 @@ class Faults:
     bye_on_command: bytes | None = None
     """It is answered with `bye` instead."""
     bye: bytes = b"* BYE Server shutting down\r\n"
+    answer: tuple[bytes, bytes] | None = None
+    """(pattern, words): a command with the pattern is answered `<its first group> <words>`, and not passed on."""
     times: int = 1
     grace: float = 0.3
     """Seconds that the server gets to do what it was told before the line is cut."""
@@ -156,6 +158,9 @@ class _Line:
         if hit(faults.bye_on_command):
             self.client.sendall(faults.bye)
             return None
+        if faults.answer and (found := re.search(faults.answer[0], data)) and self.proxy.take_fault():
+            self.client.sendall((found[1] if found.groups() else b"") + b" " + faults.answer[1] + b"\r\n")
+            return b""
         if faults.cut_after_bytes is not None and hit(faults.cut_armed_by):
             self.budget = faults.cut_after_bytes
         return data
