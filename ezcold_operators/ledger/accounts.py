@@ -17,6 +17,8 @@ from ezcold_operators.ledger.tables import account as table
 LOCK_WAIT_SECONDS = 90.0
 """A refresh asks Microsoft once; a holder that died frees the lock within 30 s."""
 
+MAILBOX_WAIT_SECONDS = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -42,23 +44,36 @@ class Superseded(Unavailable):
 class AccountStore:
     """The ledger's account table.
 
-    :param fernet_key: EZCOLD_FERNET_KEY, else Airflow's; several, newest first, separated by commas.
-    :raises ConfigurationError: there is no key, or it is not one.
+    :param fernet_key: EZCOLD_FERNET_KEY, else Airflow's; several, newest first, separated by commas. Looked at only
+        when there is something to encrypt: an application with a secret works without.
     """
 
     def __init__(self, ledger: Ledger, fernet_key: str | None) -> None:
-        self._ledger = ledger
-        if not fernet_key:
+        self._ledger, self._key = ledger, fernet_key
+
+    def __repr__(self) -> str:
+        return "AccountStore()"
+
+    @property
+    def _fernet(self) -> MultiFernet:
+        if not self._key:
             raise ConfigurationError(_("no key to encrypt the account's tokens: set EZCOLD_FERNET_KEY."))
         try:
-            self._fernet = MultiFernet([Fernet(part.strip()) for part in fernet_key.split(",") if part.strip()])
+            return MultiFernet([Fernet(part.strip()) for part in self._key.split(",") if part.strip()])
         except ValueError:
             raise ConfigurationError(_("EZCOLD_FERNET_KEY is not a Fernet key: make one as the guide says.")) from None
+
+    def ready(self) -> None:
+        """Before somebody takes the trouble to sign in.
+
+        :raises ConfigurationError: there is no key to encrypt with.
+        """
+        self._fernet  # noqa: B018
 
     def load(self, key: str) -> Account | None:
         """The account kept under this key, or None.
 
-        :raises ConfigurationError: it was encrypted with another key.
+        :raises ConfigurationError: there is no key, or it was encrypted with another.
         """
         with self._ledger.read() as conn:
             row = conn.execute(select(table).where(table.c.key == key)).mappings().first()
@@ -78,7 +93,7 @@ class AccountStore:
 
         :raises Superseded: another version was saved since this one was loaded.
         """
-        values = {
+        values: dict[str, object] = {
             "protocol": account.protocol,
             "login": account.login,
             "tenant": account.tenant,
@@ -101,4 +116,13 @@ class AccountStore:
     def lock(self, key: str) -> Iterator[None]:
         """Hold this account alone over all threads, processes and machines that share the ledger."""
         with self._ledger.lease(f"account:{key}", wait=LOCK_WAIT_SECONDS):
+            yield
+
+    @contextmanager
+    def mailbox(self, name: str) -> Iterator[None]:
+        """Hold a mailbox alone over all launchers and workers: Microsoft allows it four requests at once in all.
+
+        :raises Unavailable: another run held it for ten minutes.
+        """
+        with self._ledger.lease(f"mailbox:{name}", wait=MAILBOX_WAIT_SECONDS):
             yield

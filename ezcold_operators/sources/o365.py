@@ -21,6 +21,7 @@ from ezcold_operators.sources.graph.login import device_login, expiry_warnings
 from ezcold_operators.sources.graph.messages import Message
 from ezcold_operators.sources.graph.settings import settings
 from ezcold_operators.sources.graph.store import MemoryStore, TokenStore
+from ezcold_operators.sources.graph.turn import Turn
 
 INBOX = "inbox"
 DELETED = "deleteditems"
@@ -46,11 +47,16 @@ class O365Source:
     def open(self, credentials: Credentials) -> Iterator[O365Session]:
         """Sign in. Raises as `Source.open`, and ConfigurationError for a Connection that cannot be right."""
         wanted = settings(credentials, self._launcher.source.mailbox)
-        pass_ = tokens(wanted, self._store)
-        client = GraphClient(wanted, pass_)
+        grant = tokens(wanted, self._store)
+        client = GraphClient(wanted, grant)
         try:
-            pass_.bearer()
-            yield O365Session(self._launcher, client, pass_.login)
+            grant.bearer()
+            name = grant.login.lower()
+            turn = Turn(lambda: self._store.mailbox(f"o365:{name}"))
+            try:
+                yield O365Session(self._launcher, client, grant.login, turn)
+            finally:
+                turn.end()
         finally:
             client.close()
 
@@ -67,18 +73,19 @@ class O365Source:
 class O365Session:
     """A signed-in session with one mailbox, which is one place: it takes four requests at once over all workers."""
 
-    def __init__(self, launcher: Launcher, client: GraphClient, login: str) -> None:
+    def __init__(self, launcher: Launcher, client: GraphClient, login: str, turn: Turn) -> None:
         self._source = launcher.source
+        self._turn = turn
         self._client = client
         self._folders = Folders(client)
         self._marks: dict[str, str] = {}
         self._watched_folders: tuple[Folder, ...] | None = None
         self.login = login
         self.place = f"o365:{login.lower()}"
-        """Lease this before listing, reading or acknowledging."""
 
     def list(self, marks: Mapping[str, str], window: Window | None = None) -> Iterator[Listed]:
         """See Session.list; marks are by folder (`o365:<mailbox>/<folder id>`). Sizes are not known beforehand."""
+        self._turn.begin()
         self._marks = {}
         fresh: dict[str, str] = {}
         seen: set[str] = set()
@@ -102,6 +109,7 @@ class O365Session:
 
     def read(self, batch: Sequence[Listed]) -> Iterator[Taken]:
         """See Session.read. A Taken's `listed.handle["references"]` names cloud attachments: [{"name", "url"}]."""
+        self._turn.begin()
         yield from Downloads(self._client).take(batch)
 
     def acknowledge(self, batch: Sequence[Listed], after: After) -> Iterator[Outcome]:
@@ -109,6 +117,7 @@ class O365Session:
         if after.action == "keep" or not batch:
             yield from (Outcome(listed, "done") for listed in batch)
             return
+        self._turn.begin()
         target = ""
         if after.action == "move":
             target = self._folders.ensure(str(after.to)).id

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import httpx2
 
-from ezcold_operators.errors import ItemChanged, SourceUnavailable, StageUnavailable, Throttled
+from ezcold_operators.errors import ItemFailed, SourceUnavailable, StageUnavailable, Throttled
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Taken
 from ezcold_operators.sources.graph.answers import Refused
@@ -36,12 +36,12 @@ class Content:
 
     file: IO[bytes] | None = None
     size: int = 0
-    problem: ItemChanged | None = None
+    problem: ItemFailed | None = None
 
     def chunks(self) -> Iterator[bytes] | None:
         """The bytes; None if the mail is gone.
 
-        :raises ItemChanged: on iterating, if they could not be had.
+        :raises ItemFailed: on iterating, if they could not be had.
         """
         return None if self.file is None and self.problem is None else self._read()
 
@@ -193,5 +193,5 @@ def _buffered(ahead: deque[tuple[Listed, Future[Content], Future[dict[str, Any]]
     )
 
 
-def _unreadable(why: Exception) -> ItemChanged:
-    return ItemChanged(_("Microsoft 365 does not give this mail's content for now: {why}").format(why=why))
+def _unreadable(why: Exception) -> ItemFailed:
+    return ItemFailed(_("Microsoft 365 does not give this mail's content for now: {why}").format(why=why))

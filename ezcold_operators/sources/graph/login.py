@@ -34,6 +34,7 @@ def device_login(launcher: Launcher, credentials: Credentials, store: TokenStore
                 conn=wanted.conn_id
             )
         )
+    store.ready()
     cache = token_cache()
     with application(wanted, cache) as app:
         try:

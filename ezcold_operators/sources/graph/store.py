@@ -13,6 +13,10 @@ from ezcold_operators.ledger.accounts import Account
 class TokenStore(Protocol):
     """Keeps one token cache a key; `lock` is exclusive over all threads, processes and workers of one ledger."""
 
+    def ready(self) -> None:
+        """Raise ConfigurationError now rather than when there is something to save."""
+        ...
+
     def load(self, key: str) -> Account | None:
         """The account kept under this key, or None."""
         ...
@@ -25,6 +29,10 @@ class TokenStore(Protocol):
         """Hold this key alone; freed when its holder dies."""
         ...
 
+    def mailbox(self, name: str) -> AbstractContextManager[None]:
+        """Hold a mailbox alone, over the same."""
+        ...
+
 
 class MemoryStore:
     """Keeps accounts for the life of this object only: enough for an application, which signs in by itself."""
@@ -33,6 +41,9 @@ class MemoryStore:
         self._accounts: dict[str, Account] = {}
         self._guard = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
+
+    def ready(self) -> None:
+        """Memory is always ready."""
 
     def load(self, key: str) -> Account | None:
         """The account kept under this key, or None."""
@@ -49,3 +60,7 @@ class MemoryStore:
             lock = self._locks.setdefault(key, threading.RLock())
         with lock:
             yield
+
+    def mailbox(self, name: str) -> AbstractContextManager[None]:
+        """Hold a mailbox alone among the threads of this process."""
+        return self.lock(f"mailbox:{name}")
