@@ -1,7 +1,7 @@
 """The cross-check: what the raw mail promises against what was found; a true disagreement is a quarantine.
 
-Only bytes that belong to no leaf can hide a document, so that a text which quotes another mail's source raises no alarm:
-preambles and epilogues are searched for part headers, and leaves for the boundaries of the multiparts around them.
+Only bytes that belong to no leaf can hide a document, so that a text which quotes another mail's source raises no
+alarm: preambles and epilogues are searched for part headers, leaves for the boundaries of the multiparts around them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from .raw import PIECE, Raw
 from .structure import Leaf, Tree
 from .unfolding import Unfolding
 
+_VALUE = rb"[ \t]*:[^\r\n]{0,500}(?:[\r\n]+[ \t][^\r\n]{0,500}){0,5}?"
 _PROMISE = re.compile(
-    rb"(?:^|[\r\n])Content-(?:Disposition[ \t]*:[ \t]*attachment|Type[ \t]*:[^\r\n]{0,500}(?:[\r\n]+[ \t][^\r\n]{0,500}){0,5}?"
-    rb"\bname\*?(?:\d\*?)?=|Disposition[ \t]*:[^\r\n]{0,500}(?:[\r\n]+[ \t][^\r\n]{0,500}){0,5}?\bfilename\*?(?:\d\*?)?=)",
+    rb"(?:^|[\r\n])Content-(?:Disposition[ \t]*:[ \t]*attachment"
+    rb"|Type" + _VALUE + rb"\bname\*?(?:\d\*?)?=|Disposition" + _VALUE + rb"\bfilename\*?(?:\d\*?)?=)",
     re.IGNORECASE,
 )
+_CONTENT = re.compile(rb"[ \t]+Content-[A-Za-z-]{2,40}[ \t]*:", re.IGNORECASE)
 SHORT = 8
 """Length below which a boundary may well occur in a text by chance."""
 
@@ -41,13 +43,18 @@ def _promised(raw: Raw, start: int, end: int) -> bool:
     return False
 
 
+def _header_follows(raw: Raw, position: int) -> bool:
+    line, following = raw.line(position)
+    return not line.strip(b" \t-") and bool(_CONTENT.match(raw.line(following)[0]))
+
+
 def _hidden(raw: Raw, leaf: Leaf) -> bool:
     """Whether the leaf holds its multipart's boundary after blanks: a part that a gateway has indented."""
     found = raw.find(b"--" + leaf.boundary, leaf.start, leaf.end)
     while found >= 0:
         before = raw.read(max(found - 100, leaf.start), found).replace(b"\r", b"\n").rpartition(b"\n")[2]
         after = found + 2 + len(leaf.boundary)
-        if before and not before.strip(b" \t") and not raw.read(after, after + 2).strip(b"\r\n -"):
+        if before and not before.strip(b" \t") and _header_follows(raw, after):
             return True
         found = raw.find(b"--" + leaf.boundary, found + 2, leaf.end)
     return False

@@ -1,7 +1,7 @@
 """Decoding under guard: a child process reads the hostile bytes, so that a mail can kill or hang only its own decoding.
 
 The child lives as long as the `with` block and decodes one item after another; requests and answers are lines of JSON
-on its pipes (secrets travel nowhere else). Dead or late, it costs the item in hand and is started again for the next one.
+on its pipes (secrets travel nowhere else). Dead or late, it costs the item in hand and is started again for the rest.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from .uudecode import embedded_files, uu_pieces
 Place = dict[str, Any]
 BODY_TYPES = ("text/plain", "text/html")
 REPORT_TYPES = ("message/delivery-status", "message/disposition-notification", "message/feedback-report")
-"""The machine's half of a report (RFC 6522): read by programs as the text beside it is by people; no file of anyone's."""
+"""The machine's half of a report (RFC 6522), read by programs as the text beside it is by people; nobody's file."""
 SIGNATURE_TYPES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 _REFERENCE = re.compile(rb"(?:cid:|src\s*=\s*[\"']?(?!cid:))([^\"'\s>)]{1,1000})", re.IGNORECASE)
 MOST_HTML = 8_000_000
@@ -32,6 +32,7 @@ def write_leaves(raw: Raw, tree: Tree, session: Unfolding) -> None:
         session.quarantine(f"encrypted: part {path} is encrypted to someone else")
     references: dict[int, set[str]] = {}
     for leaf in tree.leaves:
+        session.at(leaf.message.depth - tree.messages[0].depth)
         write_leaf(raw, tree, leaf, session, references)
 
 

@@ -298,7 +298,7 @@ class _Walker:
             return False
         if encoding_of(fields.first(b"content-transfer-encoding")) in ("base64", "quoted-printable", "uuencode"):
             return False
-        if message.depth > self.session.limits.max_depth:
+        if message.depth >= self.session.limits.max_depth:
             self.session.quarantine(f"max_depth: {place} lies deeper than {self.session.limits.max_depth} containers")
             return False
         return read_fields(self.raw, fields.body, end, top=True).count > 0

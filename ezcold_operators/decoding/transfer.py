@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator
 _BLANKS = b"\r\n\t \x0b\x0c\x00"
 _SYMBOLS = bytes(range(48, 58)) + bytes(range(65, 91)) + bytes(range(97, 123)) + b"+/"
 _JUNK = bytes(set(range(256)) - set(_SYMBOLS) - {ord("=")})
+MOST_PADDINGS = 2_000_000
+_WORDS = re.compile(rb"[A-Za-z0-9+/=][ \t]+[A-Za-z0-9+/=]")
+_PADDING = re.compile(rb"=+")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r*\n|\r)")
 
 
@@ -59,10 +62,10 @@ def base64_pieces(pieces: Iterable[bytes], result: Base64Result | None = None) -
     After padding, decoding goes on if what follows is base64 again (files encoded in chunks) and stops at anything else
     (a mailing list's footer).
     """
-    kept, padded = b"", False
+    kept, padded, budget = b"", False, [MOST_PADDINGS]
     for piece in pieces:
         data = piece.translate(None, _BLANKS)
-        if padded and not _is_base64(data, 0):
+        if padded and (_WORDS.search(piece) or not _is_base64(data, 0)):
             break
         if kept:
             data = kept + data
@@ -71,7 +74,8 @@ def base64_pieces(pieces: Iterable[bytes], result: Base64Result | None = None) -
             yield binascii.a2b_base64(data[:whole] if whole != len(data) else data, strict_mode=True)
             kept, padded = data[whole:], data.endswith(b"=")
         except binascii.Error:
-            decoded, kept, padded, ended = _lenient(data)
+            words = _WORDS.search(piece, max(piece.find(b"="), 0)) is not None
+            decoded, kept, padded, ended = _lenient(data, budget, words)
             yield decoded
             if ended:
                 break
@@ -86,11 +90,15 @@ def _is_base64(data: bytes, start: int) -> bool:
     return not data[start : start + 256].translate(None, _SYMBOLS + b"=")
 
 
-def _lenient(data: bytes) -> tuple[bytes, bytes, bool, bool]:
+def _lenient(data: bytes, budget: list[int], words: bool) -> tuple[bytes, bytes, bool, bool]:
     """Decode blank-free bytes with junk or padding in them.
 
+    :param budget: "=" signs that are still looked at one by one; beyond it they are junk.
+    :param words: what follows the padding has blanks in its lines: a text, not base64.
     :return: the bytes, the symbols left over, whether the last thing was padding, whether the base64 has ended.
     """
+    if budget[0] <= 0:
+        data = data.translate(None, b"=")
     out: list[bytes] = []
     carry = b""
     position = 0
@@ -98,19 +106,20 @@ def _lenient(data: bytes) -> tuple[bytes, bytes, bool, bool]:
         pad = data.find(b"=", position)
         run = carry + data[position : len(data) if pad < 0 else pad].translate(None, _JUNK)
         whole = len(run) & ~3
-        out.append(binascii.a2b_base64(run[:whole]))
+        if whole:
+            out.append(binascii.a2b_base64(run[:whole]))
         carry = run[whole:]
         if pad < 0:
             return b"".join(out), carry, False, False
-        position = pad + 1
-        if len(carry) < 2:
-            # "=" where no padding can stand: junk
+        budget[0] -= 1
+        padding = _PADDING.match(data, pad)
+        position = padding.end() if padding else pad + 1
+        if len(carry) < 2 or (len(carry) + position - pad < 4 and position < len(data)):
+            # "=" where no padding can stand, or too little of it: junk
             continue
-        while data[position : position + 1] == b"=":
-            position += 1
         out.append(binascii.a2b_base64(carry + b"=" * (4 - len(carry))))
         carry = b""
-        if position < len(data) and not _is_base64(data, position):
+        if position < len(data) and (words or not _is_base64(data, position)):
             return b"".join(out), b"", True, True
     return b"".join(out), carry, not carry, False
 

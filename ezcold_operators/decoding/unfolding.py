@@ -71,7 +71,11 @@ class _Frame:
 
     path: str
     size: int
+    depth: int
+    """Containers around what comes out of it, the item's own container not counted."""
     produced: int = 0
+    nested: int = 0
+    """Containers that its opener opened by itself, around the part it is at."""
 
 
 def is_disk_failure(error: BaseException) -> bool:
@@ -99,7 +103,7 @@ class Unfolding:
         self.headers: Headers | None = None
         self.envelope: Envelope | None = None
         self._reasons: list[str] = []
-        self._frames = [_Frame("", item_size)]
+        self._frames = [_Frame("", item_size, -1)]
         self._files = 0
         self._bytes = 0
 
@@ -111,8 +115,12 @@ class Unfolding:
 
     @property
     def depth(self) -> int:
-        """Containers around what is being opened now, the item itself included."""
-        return len(self._frames)
+        """Containers around what is found now; the item's own is free, so it is 0 for an attachment of the item."""
+        return self._frames[-1].depth + self._frames[-1].nested
+
+    def at(self, nested: int) -> None:
+        """Tell that the opener at work has itself opened so many containers around what it will give next."""
+        self._frames[-1].nested = nested
 
     def new_file(self) -> Path:
         """A path in the work directory that does not exist yet."""
@@ -223,7 +231,7 @@ class Unfolding:
 
         if kind is None or not self.allows(kind):
             return keep()
-        if self.depth > self.limits.max_depth:
+        if self.depth >= self.limits.max_depth:
             self.quarantine(f"max_depth: {path} lies deeper than {self.limits.max_depth} containers")
             return keep()
         before = len(self.documents)
@@ -263,9 +271,9 @@ class Unfolding:
 
         :raises LimitExceeded: `max_depth` containers are open already.
         """
-        if len(self._frames) > self.limits.max_depth + 1:
+        if self.depth >= self.limits.max_depth:
             raise LimitExceeded(f"max_depth: {path} lies deeper than {self.limits.max_depth} containers")
-        self._frames.append(_Frame(path, size))
+        self._frames.append(_Frame(path, size, self.depth + 1))
         try:
             yield
         finally:

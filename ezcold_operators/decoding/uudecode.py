@@ -1,4 +1,4 @@
-"""Files written into text before MIME, and still: uuencode (POSIX), yEnc (yenc.org draft 1.3), BinHex 4.0 (RFC 1741)."""
+"""Files written into text as before MIME: uuencode (POSIX), yEnc (yenc.org draft 1.3), BinHex 4.0 (RFC 1741)."""
 
 from __future__ import annotations
 
