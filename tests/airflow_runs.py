@@ -30,6 +30,7 @@ class Ran:
     state: str
     tasks: dict[str, str]
     summaries: dict[str, Any]
+    tries: dict[str, int]
 
 
 def run(dag: Any, **options: Any) -> Ran:
@@ -46,6 +47,7 @@ def run(dag: Any, **options: Any) -> Ran:
         str(done.state),
         {ti.task_id: str(ti.state) for ti in tis},
         {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in tis},
+        {ti.task_id: ti.try_number for ti in tis},
     )
 
 

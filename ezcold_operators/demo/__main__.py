@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -21,8 +22,9 @@ from ezcold_operators.demo.mails import scans
 from ezcold_operators.demo.mailserver import MailServer
 from ezcold_operators.demo.report import show
 
-HOME = ROOT / ".demo"
+HOME = Path(os.environ.get("EZCOLD_DEMO_HOME") or ROOT / ".demo")
 PARSE_SECONDS, RUN_SECONDS = 120.0, 240.0
+LOCK = "lock"
 LAUNCHERS = ("factures_mail", "courrier_scan")
 FILTERS = [r"/.*\.(?!db).*/", r"/(?!brouillon).*\..*/"]
 
@@ -81,7 +83,9 @@ def launchers(home: Path) -> list[dict[str, Any]]:
 
 def prepare(home: Path) -> None:
     """A fresh folder: every demo begins at the beginning."""
-    shutil.rmtree(home, ignore_errors=True)
+    for old in home.iterdir():
+        if old.name != LOCK:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     (home / "launchers").mkdir(parents=True)
     for scenario in scenarios(home).values():
         Path(scenario["path"]).mkdir(parents=True)
@@ -180,7 +184,17 @@ def address(console: Console, airflow: Airflow) -> None:
 
 def demo(console: Console) -> int:
     """The whole of it; 1 if a run failed or nothing arrived."""
-    prepare(HOME)
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"a demo is running in {HOME} already: stop it first") from None
+        prepare(HOME)
+        return _demo(console)
+
+
+def _demo(console: Console) -> int:
     settings = {
         "EZCOLD_HOME": str(HOME / "ezcold"),
         "EZCOLD_LAUNCHERS_DIR": str(HOME / "launchers"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Connection, select
 
@@ -42,11 +43,11 @@ def _rows(conn: Connection, launcher: str) -> Iterator[tuple[str, str, str]]:
     for item_id in ids:
         history = item_history(conn, item_id)
         of = history["item"]
-        origin = of["name"] or f"{of['subject']}\n[dim]{of['sender']}[/dim]"
+        origin = escape(of["name"]) or f"{escape(of['subject'])}\n[dim]{escape(of['sender'])}[/dim]"
         if not history["documents"]:
-            yield origin, "-", of["reason"] or "[dim]nothing to take: no attachment[/dim]"
+            yield origin, "-", escape(of["reason"]) or "[dim]nothing to take: no attachment[/dim]"
         for document in history["documents"]:
-            yield origin, document["name"] or "(no name)", "\n".join(_fate(document, history["deliveries"]))
+            yield origin, escape(document["name"] or "(no name)"), "\n".join(_fate(document, history["deliveries"]))
             origin = ""
 
 
@@ -54,8 +55,8 @@ def _fate(document: dict[str, Any], deliveries: list[dict[str, Any]]) -> Iterato
     mine = [delivery for delivery in deliveries if delivery["document_id"] == document["id"]]
     for delivery in mine:
         if delivery["state"] == "sent":
-            yield f"[green]{delivery['scenario']}[/green] as {Path(delivery['final']).name}"
+            yield f"[green]{delivery['scenario']}[/green] as {escape(Path(delivery['final']).name)}"
         else:
-            yield f"[red]{delivery['scenario']}: {delivery['state']} {delivery['last_error']}[/red]"
+            yield f"[red]{delivery['scenario']}: {delivery['state']} {escape(delivery['last_error'])}[/red]"
     if not mine:
-        yield f"[yellow]{document['verdict']}[/yellow]: {document['reason']}"
+        yield f"[yellow]{document['verdict']}[/yellow]: {escape(document['reason'])}"

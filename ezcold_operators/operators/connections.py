@@ -7,8 +7,8 @@ from ezcold_operators.config.credentials import Credentials
 
 def from_metadata(conn_id: str) -> Credentials | None:
     """The Connection as `airflow connections get` would find it; None if there is none."""
-    from airflow.exceptions import AirflowNotFoundException
     from airflow.models.connection import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         found = Connection.get_connection_from_secrets(conn_id)

@@ -94,7 +94,7 @@ def what_to_fetch(launcher: Launcher, context: Context) -> tuple[Window | None, 
     """(window, only debts) of this run: without `reprise` everything, whenever the run is."""
     if launcher.reprise is None:
         return None, False
-    if str(context["dag_run"].run_type) != "backfill":
+    if context["dag_run"].run_type != "backfill":
         return None, True
     start, end = context["data_interval_start"], context["data_interval_end"]
     if start is None or end is None:

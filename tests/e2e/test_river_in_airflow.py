@@ -1,4 +1,4 @@
-"""Whole runs in a real Airflow, with a folder as the source: what breaks, what arrives all the same, the run's colour."""
+"""Whole runs in a real Airflow, from a folder: what breaks, what arrives all the same, the colour of the run."""
 
 from __future__ import annotations
 
