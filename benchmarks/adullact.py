@@ -1,7 +1,7 @@
 """Memory and time of a large PES: `python benchmarks/adullact.py [megabytes]` (default 500; exit 1 over 200 MB of RSS).
 
-A PES_Aller is written with 100,000 mandats and random pieces of 40 MB (gzip in base64), then decoded in a process of its
-own, whose peak is VmHWM (getrusage would count its parent's). Every piece is compared by its sha256.
+A PES_Aller is written with 100,000 mandats and random pieces of 40 MB (gzip in base64), then decoded in its own
+process, whose peak is VmHWM (getrusage would count its parent's). Every piece is compared by its sha256.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ PIECE = 40 << 20
 HEAD = (
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n'
     '<n:PES_Aller xmlns:n="http://www.minefi.gouv.fr/cp/helios/pes_v2/Rev0/aller"><Enveloppe><Parametres>'
-    '<Version V="2"/><TypFic V="PESALR2"/><NomFic V="GRAND"/></Parametres></Enveloppe><EnTetePES><DteStr V="2024-01-01"/></EnTetePES>'
-    "<PES_DepenseAller>"
+    '<Version V="2"/><TypFic V="PESALR2"/><NomFic V="GRAND"/></Parametres></Enveloppe><EnTetePES>'
+    '<DteStr V="2024-01-01"/></EnTetePES><PES_DepenseAller>'
 )
 
 
