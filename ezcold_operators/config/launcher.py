@@ -20,12 +20,15 @@ __all__ = [
     "ENVELOPE_TYPES",
     "FILES",
     "MAIL",
+    "UNPACK_DEFAULT",
     "After",
     "Backup",
     "Launcher",
     "LimitsConfig",
+    "Model",
     "Reprise",
     "Route",
+    "SourceConfig",
 ]
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=200)]

@@ -38,9 +38,9 @@ _TYPES: dict[str, Callable[[dict[str, Any]], str]] = {
     "too_short": lambda ctx: _("the list is empty"),
     "string_too_short": lambda ctx: _("the text is empty"),
     "string_too_long": lambda ctx: _("the text is longer than {limit} characters").format(limit=ctx["max_length"]),
-    "greater_than_equal": lambda ctx: _("must be {limit} or more").format(limit=ctx["ge"]),
-    "greater_than": lambda ctx: _("must be more than {limit}").format(limit=ctx["gt"]),
-    "less_than_equal": lambda ctx: _("must be {limit} or less").format(limit=ctx["le"]),
+    "greater_than_equal": lambda ctx: _("must be {limit} or more").format(limit=format(ctx["ge"], "g")),
+    "greater_than": lambda ctx: _("must be more than {limit}").format(limit=format(ctx["gt"], "g")),
+    "less_than_equal": lambda ctx: _("must be {limit} or less").format(limit=format(ctx["le"], "g")),
     "ezcold": lambda ctx: ctx["text"],
 }
 

@@ -161,7 +161,7 @@ def _mail_only(launcher: Launcher) -> Iterator[Finding]:
     if launcher.source.protocol in MAIL:
         if not launcher.take:
             yield ("take",), _("nothing is taken: write attachments, message, or both")
-    elif "take" in launcher.model_fields_set:
+    elif launcher.take != ("attachments",):
         yield ("take",), _("`take` is for mails, a file is its own document: leave it out")
 
 

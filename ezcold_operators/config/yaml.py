@@ -93,12 +93,14 @@ def parse(raw: bytes) -> Parsed:
 
 
 def _problem(exc: yaml.MarkedYAMLError) -> str:
-    problem = exc.problem or ""
-    if "\\t" in problem or "cannot start any token" in problem:
-        return _("{problem}; indent with spaces, not with tabs, and quote text that begins with a sign").format(
+    problem = f"{exc.context}, {exc.problem}" if exc.context else exc.problem or ""
+    if "alias" in problem or "anchor" in problem:
+        return _('{problem}: put text that begins with * or & in quotes, such as "*"').format(problem=problem)
+    if "cannot start any token" in problem:
+        return _("{problem}: indent with spaces, not with tabs; quote text that begins with a sign").format(
             problem=problem
         )
-    return f"{exc.context}, {problem}" if exc.context else problem
+    return problem
 
 
 class _Builder:
