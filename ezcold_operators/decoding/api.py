@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .base import Decoded, Kind, Options
+from .base import Decoded, Options
 from .sniff import container_kind, looks_like_mail, sniff
 from .unfolding import HEAD, LimitExceeded, Unfolding
 
 EVERYTHING = ("mail", "outlook", "tnef", "smime", "archive", "envelope")
+MAIL_NAMES = (".eml", ".mht", ".mhtml")
 
 
 def decode(raw: Path, workdir: Path, options: Options) -> Decoded:
@@ -20,7 +21,9 @@ def decode(raw: Path, workdir: Path, options: Options) -> Decoded:
     :param raw: the item's bytes; only read.
     :param workdir: an existing directory of this item's own; documents are written there under names of ours.
     :raises OSError: our own disk fails.
+    :raises ConfigurationError: an envelope needs what is not installed.
     """
+    options = _kind(raw, options)
     session = Unfolding(workdir, options, raw.stat().st_size)
     if options.kind == "adullact" or (options.kind == "file" and session.allows("envelope")):
         found = _envelope(raw, workdir, options)
@@ -39,17 +42,26 @@ def decode_any(raw: Path, workdir: Path, options: Options | None = None) -> Deco
     A mail, .msg, winmail.dat, archive or envelope is opened; anything else is its own only document.
     """
     options = options or Options()
-    with raw.open("rb") as stream:
-        head = stream.read(HEAD)
-    kind: Kind = "mail" if _is_mail(head, raw, options.name or raw.name) else "file"
     unpack = tuple(dict.fromkeys((*EVERYTHING, *options.unpack)))
-    return decode(raw, workdir, replace(options, kind=kind, unpack=unpack, name=options.name or raw.name))
+    return decode(raw, workdir, replace(options, kind="any", unpack=unpack, name=options.name or raw.name))
 
 
-def _is_mail(head: bytes, raw: Path, name: str) -> bool:
-    if name.lower().endswith((".eml", ".mht", ".mhtml")):
+def _kind(raw: Path, options: Options) -> Options:
+    """Where nobody says what an item is, its bytes do."""
+    if options.kind != "any":
+        return options
+    return replace(options, kind="mail" if _is_mail(_head(raw), raw, options.name, 1) else "file")
+
+
+def _head(raw: Path) -> bytes:
+    with raw.open("rb") as stream:
+        return stream.read(HEAD)
+
+
+def _is_mail(head: bytes, raw: Path, name: str, least: int = 2) -> bool:
+    if name.lower().endswith(MAIL_NAMES):
         return sniff(head, raw) in (None, "message/rfc822", "text/html")
-    return looks_like_mail(head)
+    return looks_like_mail(head, least)
 
 
 def _envelope(raw: Path, workdir: Path, options: Options) -> Decoded | None:
@@ -60,30 +72,32 @@ def _envelope(raw: Path, workdir: Path, options: Options) -> Decoded | None:
 
 def _open(raw: Path, session: Unfolding, options: Options) -> None:
     """Open the item itself; its raw file is never moved nor removed."""
-    if options.want_message or options.kind == "mail":
-        if options.want_message:
-            _message(raw, session)
-        kind: str | None = "mail"
-    else:
-        with raw.open("rb") as stream:
-            head = stream.read(HEAD)
-        kind = container_kind(head, raw, "", options.name)
-        if kind is None and session.allows("mail") and _is_mail(head, raw, options.name):
-            kind = "mail"
-    if kind is None or (options.kind == "file" and not session.allows(kind)):
+    if options.want_message and options.kind == "mail":
+        _message(raw, session)
+    kind = "mail" if options.kind == "mail" else _container(raw, options)
+    if kind is None:
         _whole(raw, session, options)
-        return
-    if not session.open(kind, raw, raw.stat().st_size, options.name or None, ""):
+    elif not session.open(kind, raw, raw.stat().st_size, options.name or None, ""):
         _keep(raw, session, options)
 
 
+def _container(raw: Path, options: Options) -> str | None:
+    """What kind of container a file is, if `unpack` opens that kind."""
+    head = _head(raw)
+    kind = container_kind(head, raw, "", options.name)
+    if kind is None and _is_mail(head, raw, options.name):
+        kind = "mail"
+    return kind if kind in options.unpack else None
+
+
 def _keep(raw: Path, session: Unfolding, options: Options) -> None:
-    """A file that could not be opened is at least itself."""
-    if options.kind == "file" and not session.documents:
+    """A file that could not be opened is at least itself; a mail's raw bytes are kept by the stage."""
+    if options.kind != "mail" and not session.documents:
         _whole(raw, session, options)
 
 
 def _whole(raw: Path, session: Unfolding, options: Options) -> None:
+    """The file itself as the only document."""
     with raw.open("rb") as stream:
         session.add(
             iter(lambda: stream.read(1 << 20), b""),
@@ -94,6 +108,7 @@ def _whole(raw: Path, session: Unfolding, options: Options) -> None:
 
 
 def _message(raw: Path, session: Unfolding) -> None:
+    """The mail itself as a document, byte for byte."""
     with raw.open("rb") as stream:
         session.add(
             iter(lambda: stream.read(1 << 20), b""), name=None, path="0", media_type="message/rfc822", role="message"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from .parts import Leaf, Tree
 from .raw import PIECE, Raw
-from .structure import Leaf, Tree
 from .unfolding import Unfolding
 
 _VALUE = rb"[ \t]*:[^\r\n]{0,500}(?:[\r\n]+[ \t][^\r\n]{0,500}){0,5}?"

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from ..errors import StageUnavailable
+from ..errors import ConfigurationError, StageUnavailable
 from .base import Decoded, Options
 from .wire import decoded_from, options_to
 
@@ -97,6 +97,7 @@ class DecoderProcess:
         """Decode the requests in order; some are sent ahead of the answers.
 
         :raises StageUnavailable: our own disk fails (full, read-only): no fault of the item.
+        :raises ConfigurationError: an item needs what is not installed or is configured wrongly.
         """
         source = iter(requests)
         waiting: deque[tuple[Request, bytes, float]] = deque()
@@ -161,6 +162,8 @@ class DecoderProcess:
             raise StageUnavailable(
                 f"the stage cannot be written while decoding ({answer['disk']}): make room or repair it"
             )
+        if "configuration" in answer:
+            raise ConfigurationError(answer["configuration"])
         if "failed" in answer:
             return Failure(answer["failed"])
         return decoded_from(answer)

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 from .fields import read_fields
 from .names import clean, decode_bytes, parameter
+from .parts import MAIL_TYPES, Leaf, Message, Tree, content_id, file_name
 from .raw import Raw
 from .sniff import sniff
-from .structure import MAIL_TYPES, Leaf, Message, Tree, content_id, file_name
 from .transfer import Base64Result, base64_pieces, encoding_of, quoted_printable_pieces
 from .unfolding import Unfolding, Written, join
 from .uudecode import embedded_files, uu_pieces

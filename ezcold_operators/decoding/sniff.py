@@ -39,16 +39,13 @@ _OOXML = {
 }
 _PKCS7_OIDS = tuple(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07" + bytes([n]) for n in (1, 2, 3, 6))
 _CMS_AUTH = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01"
-_FIRST_FIELD = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:>?From [^\r\n]*\r?\n)?"
-    rb"(?:Return-Path|Received|Delivered-To|X-[A-Za-z0-9-]+|From|To|Cc|Subject|Date|Message-ID|MIME-Version|Reply-To"
-    rb"|Sender|DKIM-Signature|ARC-[A-Za-z-]+|Authentication-Results|Content-[A-Za-z-]+|In-Reply-To|References|Resent-[a-z]+"
-    rb"|Envelope-To|Delivery-Date|List-[a-z]+|User-Agent|Received-SPF|Thread-[a-z]+|Importance)[ \t]*:",
+_FIRST_LINE = re.compile(rb"(?:\xef\xbb\xbf)?(?:>?From [^\r\n]{1,500}\r{0,2}\n)?[!-9;-~]{1,80}[ \t]*:(?![/\\])")
+_MAIL_FIELD = re.compile(
+    rb"(?:^|[\r\n])(From|To|Cc|Subject|Date|Message-ID|MIME-Version|Received|Return-Path|Content-Type|Delivered-To|Reply-To)"
+    rb"[ \t]*:",
     re.IGNORECASE,
 )
-_MAIL_FIELD = re.compile(
-    rb"^(?:From|To|Subject|Date|Message-ID|MIME-Version|Received|Content-Type)[ \t]*:", re.IGNORECASE | re.MULTILINE
-)
+_END_OF_HEADER = re.compile(rb"\r{0,2}\n\r{0,2}\n|\r\r")
 _ARCHIVES = {
     "application/zip",
     "application/x-7z-compressed",
@@ -103,9 +100,17 @@ def container_kind(head: bytes, file: Path | None, media_type: str, name: str | 
     return None
 
 
-def looks_like_mail(head: bytes) -> bool:
-    """Whether a file of unknown kind begins as RFC 5322 says a message does."""
-    return bool(_FIRST_FIELD.match(head.lstrip(b"\r\n"))) and len(_MAIL_FIELD.findall(head)) >= 1
+def looks_like_mail(head: bytes, least: int = 2) -> bool:
+    """Whether a file of unknown kind begins as RFC 5322 says a message does.
+
+    :param least: how many fields that only mails have are proof enough; Content-Type alone is.
+    """
+    head = head.lstrip(b"\r\n")
+    if not _FIRST_LINE.match(head):
+        return False
+    end = _END_OF_HEADER.search(head)
+    fields = {name.lower() for name in _MAIL_FIELD.findall(head[: end.start()] if end else head)}
+    return len(fields) >= least or b"content-type" in fields
 
 
 def _zip_type(head: bytes) -> str:
@@ -153,6 +158,6 @@ def _text_type(head: bytes) -> str | None:
         return "text/html"
     if start.startswith(b"-----begin pkcs7"):
         return "application/pkcs7-mime"
-    if looks_like_mail(head) and len(_MAIL_FIELD.findall(head)) >= 2:
+    if looks_like_mail(head):
         return "message/rfc822"
     return None

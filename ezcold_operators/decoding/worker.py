@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigurationError
 from . import mime  # noqa: F401 - loaded before the first item comes
 from .api import decode, decode_any
 from .unfolding import is_disk_failure
@@ -52,6 +53,8 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
         if is_disk_failure(error):
             return {"disk": error.strerror or type(error).__name__}
         return {"failed": f"decoding failed ({type(error).__name__}: {error.strerror})"}
+    except ConfigurationError as error:
+        return {"configuration": str(error)}
     except MemoryError:
         return {"failed": "decoding needs more memory than it may have"}
     except Exception as error:
