@@ -84,15 +84,15 @@ class FolderEntrance:
 
     def prepare(self, batch: Sequence[Outgoing]) -> Iterator[Prepared | tuple[Outgoing, EzcoldError]]:
         """Write the parts of a batch together; nothing of it remains if the disk cannot take it all."""
-        parts, waiting = self._driver.parts, self._driver.waiting
+        parts, waiting, scenario = self._driver.parts, self._driver.waiting, self._driver.scenario
         ready: list[tuple[Outgoing, Prepared]] = []
         for outgoing in batch:
             if not _whole(outgoing):
                 yield outgoing, _lost(outgoing)
                 continue
             token = new_token()
-            context = {**outgoing.context, "scenario": self._driver.scenario.id}
-            name = final_name(self._driver.scenario.name, outgoing, token, context)
+            context = {**outgoing.context, "scenario": scenario.id, "number": scenario.number}
+            name = final_name(scenario.name, outgoing, token, context)
             prepared = Prepared(outgoing.delivery_id, token, f"{parts}/{token}", f"{waiting}/{name}", self._identity)
             ready.append((outgoing, prepared))
         if not ready:

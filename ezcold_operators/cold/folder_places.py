@@ -109,9 +109,10 @@ class Places:
             return self.tree(parts)
 
     def identity(self, parts: str, fresh: bool = False) -> str:
-        """What proves that a parts folder is still the same one: text of its own, and where the disk has it, the inode.
+        """What proves that a parts folder is still the same one: text of its own, and its ctime where there is one.
 
-        The inode tells a folder that was restored from a backup, where the text came back too and the parts did not.
+        The ctime, which nobody can set back, tells a folder that was restored from a backup: the text came back
+        too, but not the parts.
         """
         if fresh:
             self._identities.pop(parts, None)
@@ -166,8 +167,8 @@ class Places:
 def _read(tree: Tree) -> str:
     with tree.open(IDENTITY) as file:
         text = file.read(100).decode("ascii", "replace").strip()
-        inode = file.stat().identity.rpartition(":")[2]
-    return f"{text}/{inode}"
+        changed = file.stat().changed_ns
+    return f"{text}/{changed}"
 
 
 def _write(tree: Tree) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ezcold_operators.cold.base import Outgoing
+from ezcold_operators.config.scenario import NAME_FIELDS
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 
@@ -25,7 +26,7 @@ MOST_FIELD = 60
 """Characters that a sender or a subject may fill of a name."""
 TOKEN_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # noqa: S105 - Crockford's base 32: no i, l, o, u
 TOKEN_LENGTH = 12
-FIELDS = frozenset({"name", "stem", "ext", "date", "sender", "subject", "launcher", "scenario", "message_id", "sha256"})
+FIELDS = frozenset(NAME_FIELDS)
 INVENTED = "document"
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
@@ -101,7 +102,7 @@ def check_template(template: str) -> None:
 
 
 def render(template: str, context: Mapping[str, Any], name: str, date: datetime | None) -> str:
-    """Fill a name template. Only plain known fields and `{metadata.key}`; a format only for `{date:...}` (strftime).
+    """Fill a name template. Only plain known fields; a format only for `{date:...}` (strftime).
 
     :raises ConfigurationError: an unknown field, an attribute, an index, a conversion.
     """
@@ -129,8 +130,7 @@ def _field(
     context: Mapping[str, Any],
     date: datetime | None,
 ) -> str:
-    known = field in FIELDS or field.startswith("metadata.")
-    if not known or conversion or (spec and field != "date") or "{" in spec:
+    if field not in FIELDS or conversion or (spec and field != "date") or "{" in spec:
         raise ConfigurationError(
             _("the name template {template} has a field that is not known: {field}; there are {known}").format(
                 template=template, field=field or "{}", known=", ".join(sorted(FIELDS))
@@ -140,11 +140,7 @@ def _field(
         return date.strftime(spec or "%Y%m%d") if date else ""
     if field in own:
         return own[field]
-    if field.startswith("metadata."):
-        metadata = context.get("metadata")
-        value = metadata.get(field.removeprefix("metadata.")) if isinstance(metadata, Mapping) else None
-    else:
-        value = context.get(field)
+    value = context.get(field)
     return str(value)[:MOST_FIELD] if isinstance(value, str | int | float) else ""
 
 

@@ -23,6 +23,8 @@ class Stat:
     kind: Literal["file", "folder", "other"]
     identity: str = ""
     """Inode or file id: the same for as long as it is the same thing; "" where there is none."""
+    changed_ns: int = 0
+    """When the thing was last changed in any way (ctime): nobody can set it back. 0 where there is none."""
 
 
 class Reading(Protocol):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
 
@@ -32,8 +33,11 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 def _kind(result: os.stat_result) -> Stat:
     mode = result.st_mode
-    kind = "file" if modes.S_ISREG(mode) else "folder" if modes.S_ISDIR(mode) else "other"
-    return Stat(result.st_size, result.st_mtime_ns, kind, f"{result.st_dev}:{result.st_ino}")  # type: ignore[arg-type]
+    kind: Literal["file", "folder", "other"] = (
+        "file" if modes.S_ISREG(mode) else "folder" if modes.S_ISDIR(mode) else "other"
+    )
+    identity = f"{result.st_dev}:{result.st_ino}"
+    return Stat(result.st_size, result.st_mtime_ns, kind, identity, result.st_ctime_ns)
 
 
 class LocalReading:

@@ -111,10 +111,15 @@ class FolderSession(Session):
         self._source = source
         self._tree = tree
         self.place = f"folder:{escape(source.root)}"
-        self._closed: list[str] = []
+        self._closed: list[tuple[str, OSError]] = []
         self.acknowledger = Acknowledger(tree, source.root, credentials, stack)
         found = [self.acknowledger.opened(target) for target in source.targets]
         self._target_identities = {target.stat("").identity for target in found if target is not None}
+
+    @property
+    def tree(self) -> Tree:
+        """The open folder, for sources that see more in its files than one item each."""
+        return self._tree
 
     def list(self, marks: Mapping[str, str], window: Window | None = None) -> Iterator[Listed]:
         """What is there and whole. A folder has no marks: names cost little, and times of folders prove nothing."""
@@ -139,12 +144,9 @@ class FolderSession(Session):
 
         :raises SourceUnavailable: part of the tree could not be listed.
         """
-        if self._closed:
-            raise SourceUnavailable(
-                _("{folder} may not be read: give the user that runs Airflow the right to").format(
-                    folder=readable(f"{self._source.root}/{self._closed[0]}")
-                )
-            )
+        for folder, exc in self._closed:
+            with source_errors(f"{self._source.root}/{folder}"):
+                raise exc
         return {}
 
     def _listed(self, path: str, stat: Stat, window: Window | None) -> Iterator[Listed]:
@@ -173,15 +175,12 @@ class FolderSession(Session):
                         pending.append(path)
                     else:
                         yield path, stat
-            except (FileNotFoundError, PermissionError) as exc:
-                if not folder:
+            except OSError as exc:
+                if not folder or isinstance(exc, ConnectionError | TimeoutError):
                     with source_errors(self._source.root):
                         raise
-                if isinstance(exc, PermissionError):
-                    self._closed.append(folder)
-            except OSError:
-                with source_errors(self._source.root):
-                    raise
+                if not isinstance(exc, FileNotFoundError):
+                    self._closed.append((folder, exc))
 
     def _scan(self, folder: str) -> Iterator[tuple[str, Stat]]:
         """Of one folder: what to take, and where to look further."""

@@ -9,15 +9,20 @@ from zoneinfo import ZoneInfo
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 
-_FIELDS = {"yyyy": r"(?P<yyyy>[0-9]{4})", "mm": r"(?P<mm>[0-9]{2})", "dd": r"(?P<dd>[0-9]{2})"}
+_FIELDS = {
+    "yyyy": r"(?P<yyyy>[0-9]{4})",
+    "yy": r"(?P<yy>[0-9]{2})",
+    "mm": r"(?P<mm>[0-9]{2})",
+    "dd": r"(?P<dd>[0-9]{2})",
+}
 _PIECE = re.compile(r"\{([^{}]*)\}|(\*)|([^{}*]+)")
 
 
 class PathDate:
-    """`path_pattern`: {yyyy}, {mm}, {dd} and `*` (within one name); it may begin at any folder or file of the path."""
+    """`path_pattern`: {yyyy} or {yy}, {mm}, {dd}, `*` (within one name); it may begin at any folder or file."""
 
     def __init__(self, pattern: str, timezone: str) -> None:
-        """:raises ConfigurationError: the pattern has no {yyyy}, or a field twice, or one that we do not know."""
+        """:raises ConfigurationError: the pattern has no year, or a field twice, or one that we do not know."""
         self._zone = ZoneInfo(timezone)
         regex, position = r"(?:^|/)", 0
         try:
@@ -27,7 +32,7 @@ class PathDate:
                 position = match.end()
                 field, star, text = match.groups()
                 regex += _FIELDS[field] if field is not None else "[^/]*" if star else re.escape(text)
-            if position != len(pattern) or "(?P<yyyy>" not in regex:
+            if position != len(pattern) or "(?P<yy" not in regex:
                 raise KeyError("yyyy")
             self._regex = re.compile(regex + r"(?![0-9])", re.IGNORECASE)
         except (KeyError, re.error):
@@ -42,9 +47,8 @@ class PathDate:
         for match in self._regex.finditer(path):
             found = match.groupdict()
             try:
-                return datetime(
-                    int(found["yyyy"]), int(found.get("mm") or 1), int(found.get("dd") or 1), tzinfo=self._zone
-                )
+                year = int(found.get("yyyy") or 2000 + int(found["yy"]))
+                return datetime(year, int(found.get("mm") or 1), int(found.get("dd") or 1), tzinfo=self._zone)
             except ValueError:
                 continue
         return None
