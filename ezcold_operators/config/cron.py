@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from ezcold_operators.i18n import _
@@ -16,11 +17,19 @@ _DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed",
 _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("minute", 0, 59, {}),
     ("hour", 0, 23, {}),
-    ("day of month", 1, 31, {}),
+    ("day", 1, 31, {}),
     ("month", 1, 12, _MONTHS),
-    ("day of week", 0, 7, _DAYS),
+    ("weekday", 0, 7, _DAYS),
     ("second", 0, 59, {}),
 )
+_NAMES: dict[str, Callable[[], str]] = {
+    "minute": lambda: _("minute"),
+    "hour": lambda: _("hour"),
+    "day": lambda: _("day of month"),
+    "month": lambda: _("month"),
+    "weekday": lambda: _("day of week"),
+    "second": lambda: _("second"),
+}
 _PART = re.compile(r"(?:(?P<any>\*)|(?P<low>[0-9a-z]+)(?:-(?P<high>[0-9a-z]+))?)(?:/(?P<step>[0-9]+))?")
 _NTH = re.compile(r"[0-7]#[1-5]|l[0-7]")
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -41,17 +50,17 @@ def wrong(schedule: str) -> str | None:
         try:
             values.append(_field(text, name, low, high, names))
         except ValueError as exc:
-            return _("{field}: {text} {problem}").format(field=_(name), text=text, problem=exc)
+            return _("{field}: {text} {problem}").format(field=_NAMES[name](), text=text, problem=exc)
     return _never(values)
 
 
 def _field(text: str, name: str, low: int, high: int, names: dict[str, int]) -> set[int] | None:
     """The values of one field; None where it is not restricted, or depends on the month."""
-    if text == "*" or (text == "?" and name.startswith("day")):
+    if text == "*" or (text == "?" and name in ("day", "weekday")):
         return None
     found: set[int] = set()
     for part in text.split(","):
-        if (name == "day of month" and part == "l") or (name == "day of week" and _NTH.fullmatch(part)):
+        if (name == "day" and part == "l") or (name == "weekday" and _NTH.fullmatch(part)):
             return None
         found |= _values(part, low, high, names)
     return found

@@ -25,6 +25,7 @@ class Settings:
     home: Path
     """Ledger (SQLite) and stage."""
     launchers_dir: Path
+    """EZCOLD_LAUNCHERS_DIR; else `launchers` in Airflow's DAGs folder; else dags/launchers of the working directory."""
     scenarios: Path | None = None
     """EZCOLD_SCENARIOS; None: beside the launchers, then one folder up (`loader.find_scenarios`)."""
     ledger_url: str | None = field(default=None, repr=False)
@@ -53,4 +54,5 @@ def _launchers_dir(env: Mapping[str, str], airflow_home: Path) -> Path:
     if "EZCOLD_LAUNCHERS_DIR" in env:
         return Path(env["EZCOLD_LAUNCHERS_DIR"]).expanduser()
     dags = Path(env.get("AIRFLOW__CORE__DAGS_FOLDER", airflow_home / "dags")).expanduser()
-    return dags / "launchers"
+    usual, here = dags / "launchers", Path("dags", "launchers")
+    return here.absolute() if here.is_dir() and not usual.is_dir() else usual

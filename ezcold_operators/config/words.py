@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ezcold_operators.config.launcher import After, Launcher, Route
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.i18n import _
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
-_PROTOCOLS = {
-    "imap": "IMAP",
-    "o365": "Microsoft 365",
-    "pop": "POP",
-    "folder": "folder",
-    "adullact": "Adullact envelopes",
+_PROTOCOLS: dict[str, Callable[[], str]] = {
+    "imap": lambda: "IMAP",
+    "o365": lambda: "Microsoft 365",
+    "pop": lambda: "POP",
+    "folder": lambda: _("folder"),
+    "adullact": lambda: _("Adullact envelopes"),
 }
-_ACTIONS = {
-    "keep": "kept where it is",
-    "mark": "marked as read",
-    "move": "moved to {to}",
-    "delete": "deleted",
+_ACTIONS: dict[str, Callable[[], str]] = {
+    "keep": lambda: _("kept where it is"),
+    "mark": lambda: _("marked as read"),
+    "move": lambda: _("moved to {to}"),
+    "delete": lambda: _("deleted"),
+}
+_TAKES: dict[str, Callable[[], str]] = {
+    "attachments": lambda: _("attachments"),
+    "message": lambda: _("the mail itself (.eml)"),
+}
+_EVERY: dict[str, Callable[[], str]] = {
+    "day": lambda: _("by backfills, one a day"),
+    "week": lambda: _("by backfills, one a week"),
+    "month": lambda: _("by backfills, one a month"),
 }
 
 
@@ -53,7 +62,7 @@ def _lines(launcher: Launcher) -> Iterator[str]:
     source = launcher.source
     yield _("- From: {place}").format(place=_place(launcher))
     if launcher.is_mail:
-        yield _("- Takes: {what}").format(what=", ".join(_(what) for what in launcher.take))
+        yield _("- Takes: {what}").format(what=", ".join(_TAKES[what]() for what in launcher.take))
     if launcher.unpack:
         yield _("- Opens: {what}").format(what=", ".join(launcher.unpack))
     yield _("- Once delivered, an item is {what}").format(what=_done(source.after))
@@ -67,7 +76,7 @@ def _lines(launcher: Launcher) -> Iterator[str]:
 
 def _place(launcher: Launcher) -> str:
     source = launcher.source
-    parts = [_(_PROTOCOLS[source.protocol])]
+    parts = [_PROTOCOLS[source.protocol]()]
     if source.connection:
         parts.append(_("Connection {id}").format(id=code(source.connection)))
     if source.mailbox:
@@ -80,12 +89,12 @@ def _place(launcher: Launcher) -> str:
 
 
 def _done(after: After) -> str:
-    return _(_ACTIONS[after.action]).format(to=code(after.to or ""))
+    return _ACTIONS[after.action]().format(to=code(after.to or ""))
 
 
 def _when(launcher: Launcher) -> str:
     if launcher.reprise is not None:
-        return _("by backfills, one for each {every}").format(every=_(launcher.reprise.every))
+        return _EVERY[launcher.reprise.every]()
     if launcher.schedule is None:
         return _("by hand")
     return f"{code(launcher.schedule)} ({escape(launcher.timezone)})"

@@ -86,7 +86,7 @@ def parse(raw: bytes) -> Parsed:
         mark = exc.problem_mark or exc.context_mark
         raise YamlError(mark.line + 1 if mark else 1, _("not YAML: {problem}").format(problem=_problem(exc))) from None
     except yaml.reader.ReaderError as exc:
-        line = text.count("\n", 0, max(0, exc.position)) + 1
+        line = text.encode().count(b"\n", 0, max(0, exc.position)) + 1
         raise YamlError(line, _("a control character that YAML does not allow")) from None
     except yaml.YAMLError:
         raise YamlError(1, _("not YAML")) from None

@@ -16,14 +16,27 @@ def _no_fallback() -> Iterator[None]:
     set_fernet_fallback(None)
 
 
-def test_nothing_said() -> None:
+def test_nothing_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     settings = Settings.from_env({})
     airflow = Path("~/airflow").expanduser()
     assert (settings.home, settings.launchers_dir) == (airflow / "ezcold", airflow / "dags" / "launchers")
     assert (settings.scenarios, settings.ledger_url, settings.fernet_key) == (None, None, None)
 
 
-def test_airflow_s_own_variables() -> None:
+def test_the_launchers_of_the_working_directory_where_airflow_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dags" / "launchers").mkdir(parents=True)
+    assert Settings.from_env({"AIRFLOW_HOME": "/none"}).launchers_dir == tmp_path / "dags" / "launchers"
+    (tmp_path / "a" / "dags" / "launchers").mkdir(parents=True)
+    there = Settings.from_env({"AIRFLOW_HOME": f"{tmp_path}/a"})
+    assert there.launchers_dir == tmp_path / "a" / "dags" / "launchers"
+
+
+def test_airflow_s_own_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     settings = Settings.from_env({"AIRFLOW_HOME": "/a", "AIRFLOW__CORE__FERNET_KEY": "k"})
     assert (settings.home, settings.launchers_dir, settings.fernet_key) == (
         Path("/a/ezcold"),

@@ -68,7 +68,7 @@ def test_no_markup_gets_in() -> None:
         ({"source": {"protocol": "pop", "connection": "c", "after": {"action": "delete"}}}, "deleted"),
         ({"source": {"protocol": "o365", "connection": "c", "mailbox": "m@x"}}, "mailbox `m@x`"),
         ({"source": {"protocol": "folder", "path": "/in/*.*"}}, "folder, `/in/*.*`"),
-        ({"reprise": {"every": "week"}}, "by backfills, one for each week"),
+        ({"reprise": {"every": "week"}}, "by backfills, one a week"),
     ],
 )
 def test_other_protocols(more: dict[str, Any], part: str) -> None:

@@ -70,6 +70,7 @@ def test_not_a_number() -> None:
         (b"a: 'x\n", 2, "not YAML"),
         (b"a: 1\nb: \xe9t\xe9\n", 2, "UTF-8"),
         (b"a: 1\nb: x\x07y\n", 2, "control character"),
+        ("# éééééé\nb: x\x07y\nc: 1\nd: 1\n".encode(), 2, "control character"),
         (b"a: !!python/object:os.system 1\n", 1, "tag"),
         (b"a: !!set {x}\n", 1, "tag"),
         (b"a: @x\n", 1, "quote text"),
