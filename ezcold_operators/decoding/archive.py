@@ -10,6 +10,7 @@ import bz2
 import gzip
 import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -97,7 +98,7 @@ def _open_compressed(part: Path, head: bytes, name: str | None, path: str, sessi
                     pass
                 return
             written = session.scratch(reader.rest())
-        except (OSError, EOFError, lzma.LZMAError, ValueError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        except (OSError, EOFError, lzma.LZMAError, ValueError, zlib.error) as error:
             raise Undecodable(f"the compressed file is damaged or cut off ({type(error).__name__})") from error
     inner = _inner_name(head, name)
     session.descend(written, name=inner, path=join(path, inner or "1"))

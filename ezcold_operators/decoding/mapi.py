@@ -84,7 +84,7 @@ class Properties(Protocol):
         """A number; None if absent."""
 
     def binary(self, number: int, limit: int) -> bytes | None:
-        """Bytes, at most `limit` of them; None if absent or longer."""
+        """Bytes, at most `limit` of them; None if absent. Raises Undecodable if longer, or announced and missing."""
 
 
 @dataclass(frozen=True, slots=True)

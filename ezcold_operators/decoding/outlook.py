@@ -64,7 +64,12 @@ class StoredProperties:
     def binary(self, number: int, limit: int) -> bytes | None:
         """See `mapi.Properties`."""
         stream = self.stream(number, BINARY)
-        return self.file.read(stream, limit) if stream is not None else None
+        if stream is not None:
+            return self.file.read(stream, limit)
+        kind, raw = self.numbers.get(number, (0, b""))
+        if kind == BINARY and struct.unpack_from("<I", raw)[0]:
+            raise Undecodable(f"the property {number:04X} is announced and missing")
+        return None
 
     def stream(self, number: int, kind: int) -> Entry | None:
         """The stream or storage of a property."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -43,13 +44,15 @@ def decompress(raw: bytes) -> bytes:
     """
     if len(raw) < 16:
         raise Undecodable("the compressed rich text has no header")
-    full_size, kind = struct.unpack_from("<I4s", raw, 4)
+    full_size, kind, checksum = struct.unpack_from("<I4sI", raw, 4)
     if kind == _PLAIN:
         return raw[16 : 16 + full_size]
     if kind != _COMPRESSED:
         raise Undecodable("the rich text is compressed in an unknown way")
     if full_size > MAX_RTF:
         raise Undecodable(f"the rich text is longer than {MAX_RTF} bytes")
+    if checksum and checksum != zlib.crc32(raw[16:], 0xFFFFFFFF) ^ 0xFFFFFFFF:
+        raise Undecodable("the compressed rich text is damaged: its checksum differs")
     text = _unpack(raw, full_size)
     if len(text) < full_size:
         raise Undecodable("the compressed rich text is cut off")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess  # nosec: our own script and interpreter, no shell
 import sys
 from collections.abc import Iterator
@@ -60,13 +59,14 @@ def _run(part: Path, folder: Path, cap: int, session: Unfolding) -> list[dict[st
         "folder": str(folder.absolute()),
         "cap": cap,
         "count": session.limits.max_documents,
+        "memory": MEMORY_BYTES,
+        "seconds": CPU_SECONDS,
         "passwords": list(session.options.passwords),
     }
     done = subprocess.run(  # nosec
         [sys.executable, "-I", str(_CHILD)],
         input=json.dumps(task).encode(),
         capture_output=True,
-        preexec_fn=_limit,
         check=False,
     )
     lines = []
@@ -76,13 +76,6 @@ def _run(part: Path, folder: Path, cap: int, session: Unfolding) -> list[dict[st
         except ValueError:
             continue
     return lines
-
-
-def _limit() -> None:
-    for kind, value in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, CPU_SECONDS)):
-        _, hard = resource.getrlimit(kind)
-        wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (wanted, hard))
 
 
 def _consume(file: Path) -> Iterator[bytes]:

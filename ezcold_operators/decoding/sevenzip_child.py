@@ -1,16 +1,23 @@
 """The child process of `sevenzip`: unpacks one archive into numbered files and says on standard output what it found.
 
-Standard input: {"archive", "folder", "cap", "count", "passwords"}. Standard output, a line each: {"name", "file"} for a
-complete member, {"name", "file", "refused"} for a link, and last {"end": ""} or the reason. Imports nothing of the
-package, so that it starts quickly.
+Standard input: {"archive", "folder", "cap", "count", "memory", "seconds", "passwords"}. Standard output, a line each:
+{"name", "file"} for a complete member, {"name", "file", "refused"} for a link, and last {"end": ""} or the reason.
+Imports nothing of the package, so that it starts quickly.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
+import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Any
+
+_DIE_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 class _OverLimit(Exception):
@@ -20,6 +27,10 @@ class _OverLimit(Exception):
 def main() -> None:
     """Read the task, unpack, report."""
     task = json.load(sys.stdin)
+    _limit(resource.RLIMIT_AS, task["memory"])
+    _limit(resource.RLIMIT_CPU, task["seconds"])
+    with contextlib.suppress(OSError, AttributeError):  # dies with its parent, where the system can do that
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     try:
         import py7zr
     except ImportError:
@@ -38,6 +49,11 @@ def main() -> None:
         if problem in ("", "limit") or (password is None and "encrypted" not in problem):
             break
     _say({"end": problem})
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 def _reason(error: Exception, password: str | None, before: str) -> str:

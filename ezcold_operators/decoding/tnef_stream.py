@@ -18,7 +18,8 @@ SIGNATURE = b"\x78\x9f\x3e\x22"
 MESSAGE, ATTACHMENT = 1, 2
 OEM_CODEPAGE, MESSAGE_PROPERTIES = 0x9007, 0x9003
 RENDERING, TITLE, DATA, TRANSPORT_NAME, PROPERTIES = 0x9002, 0x8010, 0x800F, 0x9001, 0x9005
-_BEGINNINGS = (b"\x02\x02\x90\x06\x00", b"\x02\x0f\x80\x06\x00", b"\x02\x05\x90\x06\x00")
+_BEGINNINGS = (b"\x02\x90\x06\x00", b"\x0f\x80\x06\x00", b"\x05\x90\x06\x00", b"\x03\x90\x06\x00")
+"""Rendering, data and properties of an attachment, properties of the message: what must not lie behind the end."""
 _FIXED = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
 _VARIABLE = (mapi.STRING8, mapi.UNICODE, mapi.BINARY, mapi.OBJECT)
 _MULTIPLE = 0x1000
@@ -59,15 +60,22 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
     if len(head) < 6 or not head.startswith(SIGNATURE):
         raise Undecodable("no TNEF: its signature is missing")
     at, end = whole.offset + 6, whole.offset + whole.size
-    while end - at >= 9:
+    while at < end:
         stream.seek(at)
-        level, tag, size = struct.unpack("<BII", stream.read(9))
+        header = stream.read(min(9, end - at))
+        if len(header) < 9 and header[0] in (MESSAGE, ATTACHMENT):
+            raise Undecodable("the TNEF is cut off within an attribute")
+        if len(header) < 9:
+            break
+        level, tag, size = struct.unpack("<BII", header)
         if level not in (MESSAGE, ATTACHMENT):
             break
         if at + 9 + size > end:
             raise Undecodable("the TNEF is cut off or damaged: an attribute is longer than the file")
         yield Attribute(level, tag & 0xFFFF, Span(at + 9, size))
         at += 9 + size + 2
+    if at == whole.offset + 6:
+        raise Undecodable("the TNEF is damaged or cut off: it holds nothing")
     if _holds_attachment(stream, Span(at, max(0, end - at))):
         raise Undecodable("the TNEF is damaged: attachments behind the damage cannot be reached")
 
@@ -82,7 +90,7 @@ def _holds_attachment(stream: BinaryIO, rest: Span) -> bool:
         window = overlap + piece
         if any(mark in window for mark in _BEGINNINGS):
             return True
-        left, overlap = left - len(piece), window[-8:]
+        left, overlap = left - len(piece), window[-3:]
     return False
 
 

@@ -23,6 +23,8 @@ _SUPPORTED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfi
 _METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd"}
 _UNICODE_PATH = 0x7075
 _UNIX = 3
+_END_REACH = 65_557
+"""Bytes from the end within which the end record lies: itself and the longest comment (APPNOTE 4.3.16)."""
 _PACKAGES = ("[Content_Types].xml", "META-INF/MANIFEST.MF", "AndroidManifest.xml", "Index/Document.iwa")
 _LETTERS_OF_850 = range(0xB0, 0xF0)
 
@@ -41,6 +43,7 @@ def open_zip(part: Path, name: str | None, path: str, session: Unfolding) -> Non
             session.add(_file_pieces(part), name=name, path=path)
             return
         members = Members(path, session)
+        _check_count(part, archive, path, session)
         with _Opener(part, archive, session) as opener:
             for info in archive.infolist():
                 _give(opener, info, members)
@@ -90,6 +93,19 @@ def _is_package(archive: zipfile.ZipFile) -> bool:
     if infos and infos[0].filename == "mimetype" and infos[0].compress_type == zipfile.ZIP_STORED:
         return True
     return any(mark in archive.NameToInfo for mark in _PACKAGES)
+
+
+def _check_count(part: Path, archive: zipfile.ZipFile, path: str, session: Unfolding) -> None:
+    """The standard library stops silently where a directory is damaged; its end record says how many it has."""
+    with part.open("rb") as stream:
+        begins = stream.read(4)
+        stream.seek(max(0, stream.seek(0, 2) - _END_REACH))
+        tail = stream.read()
+    at = tail.rfind(b"PK\5\6")
+    declared = struct.unpack_from("<H", tail, at + 10)[0] if 0 <= at <= len(tail) - 12 else 0
+    found = len(archive.infolist())
+    if declared not in (found & 0xFFFF, 0xFFFF) or (not found and begins == b"PK\3\4"):
+        session.quarantine(f"{path or 'zip'}: its directory is damaged: {declared} members announced, {found} found")
 
 
 def _give(opener: _Opener, info: zipfile.ZipInfo, members: Members) -> None:
