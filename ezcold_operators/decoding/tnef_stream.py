@@ -74,6 +74,8 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
             raise Undecodable("the TNEF is cut off or damaged: an attribute is longer than the file")
         yield Attribute(level, tag & 0xFFFF, Span(at + 9, size))
         at += 9 + size + 2
+        if at > end:
+            raise Undecodable("the TNEF is cut off behind an attribute")
     if at == whole.offset + 6:
         raise Undecodable("the TNEF is damaged or cut off: it holds nothing")
     if _holds_attachment(stream, Span(at, max(0, end - at))):

@@ -1,4 +1,4 @@
-"""Outlook messages: every attachment under its name and byte for byte, or a sentence that says which one is not there."""
+"""Outlook messages: every attachment under its name and byte for byte, or a sentence that says which one is missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ BIG = bytes(range(256)) * 700
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 3
 SIGNED = (
     b'Content-Type: multipart/signed; micalg=sha-256; protocol="application/pkcs7-signature"; boundary=b\r\n\r\n'
-    b"--b\r\nContent-Type: application/pdf; name=facture.pdf\r\nContent-Disposition: attachment; filename=facture.pdf\r\n"
+    b"--b\r\nContent-Type: application/pdf; name=facture.pdf\r\n"
+    b"Content-Disposition: attachment; filename=facture.pdf\r\n"
     b"\r\n%PDF-1.7 signed\r\n--b\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n"
     b"Content-Disposition: attachment; filename=smime.p7s\r\n\r\n0sig\r\n--b--\r\n"
 )
