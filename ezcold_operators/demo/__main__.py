@@ -21,6 +21,7 @@ from ezcold_operators.demo.airflow import LOGIN, ROOT, Airflow
 from ezcold_operators.demo.mails import scans
 from ezcold_operators.demo.mailserver import MailServer
 from ezcold_operators.demo.report import show
+from ezcold_operators.i18n import _
 
 HOME = Path(os.environ.get("EZCOLD_DEMO_HOME") or ROOT / ".demo")
 PARSE_SECONDS, RUN_SECONDS = 120.0, 240.0
@@ -132,11 +133,11 @@ def progress(console: Console) -> Iterator[Callable[[str], None]]:
 def start(console: Console, airflow: Airflow) -> None:
     """Airflow up, with its time."""
     begun = monotonic()
-    console.print("[bold]Airflow starts[/bold] (about half a minute)")
+    console.print(_("[bold]Airflow starts[/bold] (about half a minute)"))
     with progress(console) as say:
         airflow.start(say)
     airflow.sign_in()
-    console.print(f"Airflow is up after {monotonic() - begun:.0f} s")
+    console.print(_("Airflow is up after {seconds:.0f} s").format(seconds=monotonic() - begun))
 
 
 def wait_for_dags(airflow: Airflow, say: Callable[[str], None]) -> None:
@@ -145,8 +146,9 @@ def wait_for_dags(airflow: Airflow, say: Callable[[str], None]) -> None:
     while missing := set(LAUNCHERS) - airflow.dags():
         airflow.alive()
         if monotonic() > deadline:
-            raise RuntimeError(f"Airflow did not show {', '.join(sorted(missing))} within {PARSE_SECONDS:.0f} s")
-        say("waiting for the DAGs " + ", ".join(sorted(missing)))
+            names = ", ".join(sorted(missing))
+            raise RuntimeError(_("Airflow did not show {names} in {s:.0f} s").format(names=names, s=PARSE_SECONDS))
+        say(_("waiting for the DAGs {names}").format(names=", ".join(sorted(missing))))
         sleep(0.5)
 
 
@@ -163,7 +165,11 @@ def run_both(airflow: Airflow, say: Callable[[str], None]) -> dict[str, str]:
         for dag_id, run_id in runs.items():
             states[dag_id], tasks = airflow.state(dag_id, run_id)
             done = [name for name, state in tasks.items() if state in {"success", "skipped", "failed"}]
-            told.append(f"{dag_id} {states[dag_id]}, {len(done)} of {len(tasks)} tasks")
+            told.append(
+                _("{launcher} {state}, {done} of {all} tasks").format(
+                    launcher=dag_id, state=states[dag_id], done=len(done), all=len(tasks)
+                )
+            )
         say("; ".join(told))
         sleep(0.5)
     return states
@@ -171,15 +177,15 @@ def run_both(airflow: Airflow, say: Callable[[str], None]) -> dict[str, str]:
 
 def wait_for_the_end(console: Console) -> None:
     """Until Ctrl-C."""
-    console.print("[bold]Ctrl-C stops everything.[/bold]")
+    console.print(_("[bold]Ctrl-C stops everything.[/bold]"))
     while True:
         signal.pause()
 
 
 def address(console: Console, airflow: Airflow) -> None:
     """Where to look, and as whom."""
-    console.print(f"\n[bold]Airflow[/bold]  {airflow.url}   login [bold]{LOGIN}[/bold]   ", end="", highlight=False)
-    console.print(f"password [bold]{airflow.password}[/bold]", highlight=False)
+    text = _("\n[bold]Airflow[/bold]  {url}   login [bold]{login}[/bold]   password [bold]{password}[/bold]")
+    console.print(text.format(url=airflow.url, login=LOGIN, password=airflow.password), highlight=False)
 
 
 def demo(console: Console) -> int:
@@ -189,7 +195,7 @@ def demo(console: Console) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RuntimeError(f"a demo is running in {HOME} already: stop it first") from None
+            raise RuntimeError(_("a demo is running in {home} already: stop it first").format(home=HOME)) from None
         prepare(HOME)
         return _demo(console)
 
@@ -205,7 +211,9 @@ def _demo(console: Console) -> int:
         server = MailServer(airflow.processes)
         airflow.env["AIRFLOW_CONN_DEMO_MAIL"] = airflow.processes.env["AIRFLOW_CONN_DEMO_MAIL"] = server.connection
         console.print(
-            f"A mail server on 127.0.0.1:{server.port} holds {server.fill()} mails; {len(scans())} files wait"
+            _("A mail server on 127.0.0.1:{port} holds {mails} mails; {files} files wait").format(
+                port=server.port, mails=server.fill(), files=len(scans())
+            )
         )
         start(console, airflow)
         with progress(console) as say:
@@ -213,10 +221,18 @@ def _demo(console: Console) -> int:
             states = run_both(airflow, say)
         count = show(console, HOME / "ezcold" / "ledger.db", list(LAUNCHERS), HOME / "ged" / "ocr" / "wait")
         folders = ", ".join(f"{name} {number}" for name, number in sorted(server.folders().items()))
-        console.print(f"\nRuns: {states}. Mails now: {folders}.")
+        console.print(
+            _("\nRuns: {runs}. Mails now: {folders}.").format(
+                runs=", ".join(f"{name} {state}" for name, state in states.items()), folders=folders
+            )
+        )
         address(console, airflow)
         if os.environ.get("EZCOLD_DEMO_EXIT") != "1":
-            console.print(f"Launchers: {HOME}/launchers. Put a PDF into {HOME}/scans and run courrier_scan again.")
+            console.print(
+                _("Launchers: {home}/launchers. Put a PDF into {home}/scans and run courrier_scan again.").format(
+                    home=HOME
+                )
+            )
             wait_for_the_end(console)
         return int(set(states.values()) != {"success"} or count == 0)
 
@@ -246,7 +262,7 @@ def main() -> int:
     try:
         return bare(console) if "--bare" in sys.argv[1:] else demo(console)
     except KeyboardInterrupt:
-        console.print("stopped")
+        console.print(_("stopped"))
         return 0
     except (RuntimeError, OSError, httpx2.HTTPError) as error:
         console.print(f"[red]{error}[/red]", soft_wrap=True)

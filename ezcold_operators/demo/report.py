@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Connection, select
 
+from ezcold_operators.i18n import _
 from ezcold_operators.ledger.history import item_history
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.ledger.tables import item
@@ -21,18 +22,22 @@ def show(console: Console, ledger_file: Path, launchers: list[str], waiting: Pat
     with Ledger.open(f"sqlite:///{ledger_file.absolute()}") as ledger, ledger.read() as conn:
         for launcher in launchers:
             table = Table(title=f"\n{launcher}", title_justify="left", title_style="bold", expand=True)
-            table.add_column("From", ratio=3, overflow="fold")
-            table.add_column("Document", ratio=3, overflow="fold")
-            table.add_column("Where it went, or why not", ratio=5, overflow="fold")
+            table.add_column(_("From"), ratio=3, overflow="fold")
+            table.add_column(_("Document"), ratio=3, overflow="fold")
+            table.add_column(_("Where it went, or why not"), ratio=5, overflow="fold")
             for row in _rows(conn, launcher):
                 table.add_row(*row)
             console.print(table)
-    console.print("\n[bold]Waiting directories[/bold] (what EzGED will pick up)")
+    console.print(_("\n[bold]Waiting directories[/bold] (what EzGED will pick up)"))
     count = 0
     for folder in sorted(path for path in waiting.iterdir() if path.is_dir()):
         files = sorted(file.name for file in folder.iterdir())
         count += len(files)
-        console.print(f"  {folder}  [dim]{len(files)} file(s)[/dim]", soft_wrap=True, highlight=False)
+        console.print(
+            _("  {folder}  [dim]{count} file(s)[/dim]").format(folder=folder, count=len(files)),
+            soft_wrap=True,
+            highlight=False,
+        )
         for name in files:
             console.print(f"    {name}", markup=False, soft_wrap=True, highlight=False)
     return count
@@ -45,9 +50,9 @@ def _rows(conn: Connection, launcher: str) -> Iterator[tuple[str, str, str]]:
         of = history["item"]
         origin = escape(of["name"]) or f"{escape(of['subject'])}\n[dim]{escape(of['sender'])}[/dim]"
         if not history["documents"]:
-            yield origin, "-", escape(of["reason"]) or "[dim]nothing to take: no attachment[/dim]"
+            yield origin, "-", escape(of["reason"]) or _("[dim]nothing to take: no attachment[/dim]")
         for document in history["documents"]:
-            yield origin, escape(document["name"] or "(no name)"), "\n".join(_fate(document, history["deliveries"]))
+            yield origin, escape(document["name"] or _("(no name)")), "\n".join(_fate(document, history["deliveries"]))
             origin = ""
 
 
@@ -55,7 +60,8 @@ def _fate(document: dict[str, Any], deliveries: list[dict[str, Any]]) -> Iterato
     mine = [delivery for delivery in deliveries if delivery["document_id"] == document["id"]]
     for delivery in mine:
         if delivery["state"] == "sent":
-            yield f"[green]{delivery['scenario']}[/green] as {escape(Path(delivery['final']).name)}"
+            name = escape(Path(delivery["final"]).name)
+            yield _("[green]{scenario}[/green] as {name}").format(scenario=delivery["scenario"], name=name)
         else:
             yield f"[red]{delivery['scenario']}: {delivery['state']} {escape(delivery['last_error'])}[/red]"
     if not mine:
