@@ -52,17 +52,17 @@ def _watched(number: int, launcher: Launcher) -> _Watched:
     source = launcher.source
     if source.protocol in MAIL:
         account = f"{source.connection} {source.mailbox or ''}".casefold()
-        root, name = (account, *mail_place(source.path or "INBOX")), "*"
+        root, name, deep = (account, *mail_place(source.path or "INBOX")), "*", source.subfolders
     else:
         place = file_place(source.path or "")
-        root, name = place.directory, place.name
+        root, name, deep = place.directory, place.name, source.subfolders or place.deep
     targets = []
     for word, after in (("after", source.after), ("rejected", source.rejected)):
         if after.to is not None:
             mail = source.protocol in MAIL
             targets.append((word, (root[0], *mail_place(after.to)) if mail else file_place(after.to + "/").directory))
     removes = bool({source.after.action, source.rejected.action} & {"move", "delete"})
-    return _Watched(number, root, source.subfolders, name, tuple(targets), removes)
+    return _Watched(number, root, deep, name, tuple(targets), removes)
 
 
 def _pairs(watched: Sequence[_Watched]) -> Iterator[tuple[_Watched, _Watched]]:

@@ -24,22 +24,27 @@ def mail_place(path: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
-    """A directory (its levels may hold patterns) and the pattern of the names in it."""
+    """A directory (its levels may hold patterns) and the pattern of the names in it, or `deep`: at any depth below."""
 
     directory: tuple[str, ...]
     name: str
+    deep: bool = False
 
 
 def file_place(path: str) -> FilePlace:
-    """A path with a glob, taken apart; a path without one is a directory and everything in it."""
+    """A path with a pattern, taken apart; a path without one is a directory and everything in it.
+
+    What stands after `**` (any depth) is not told apart: rather one overlap too many than a document missed.
+    """
     scheme, sep, rest = path.partition("://")
     root, path = (scheme + sep, rest) if sep else ("", path)
     path = unicodedata.normalize("NFC", path)
-    head, tail = posixpath.split(path)
-    if not GLOB.intersection(tail):
-        head, tail = path, "*"
+    head, tail = posixpath.split(path) if GLOB.intersection(path) else (path, "*")
     levels = [level for level in posixpath.normpath(head).split("/") if level not in ("", ".")]
-    return FilePlace((root, *levels), tail)
+    deep = "**" in levels
+    if deep:
+        levels = levels[: levels.index("**")]
+    return FilePlace((root, *levels), tail or "*", deep)
 
 
 def below(place: tuple[str, ...], root: tuple[str, ...]) -> bool:

@@ -118,12 +118,8 @@ def _target(source: SourceConfig, name: str, to: str) -> Iterator[Finding]:
         yield place, _("an absolute path is expected: the directory that files are moved to")
     elif any(c in to for c in "*?[") or ".." in to.split("/"):
         yield place, _("one directory is expected, without `..` or a pattern")
-    elif source.path and file_place(to).directory in _own_directories(source.path):
+    elif source.path and file_place(to).directory == file_place(source.path).directory:
         yield place, same
-
-
-def _own_directories(path: str) -> set[tuple[str, ...]]:
-    return {file_place(path).directory, file_place(path + "/").directory}
 
 
 def launcher(launcher: Launcher) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from ezcold_operators.i18n import _
 
 INDEXES = ("none", "json", "csv", "xml")
 NAME_FIELDS = (
-    "name", "stem", "ext", "date", "launcher", "scenario", "number", "sender", "subject", "message_id", "sha256",
+    "name", "stem", "ext", "date", "launcher", "scenario", "sender", "subject", "message_id", "sha256",
     "item",
 )  # fmt: skip
 """What `name:` may hold. `date` takes a strftime format; `ext` is without dot."""
@@ -142,7 +142,7 @@ def wrong_name(template: str) -> str | None:
         if field not in NAME_FIELDS:
             known = ", ".join(_braced(known) for known in NAME_FIELDS)
             return _("{field} is unknown: use {known}").format(field=_braced(field), known=known)
-        if conversion or (spec and field != "date"):
+        if conversion or (spec and field != "date") or "{" in (spec or ""):
             return _("{field} takes no format").format(field=_braced(field))
         if re.search(r"[/\\]", literal + _dated(spec or "")):
             return _("a file's name holds no / nor \\")

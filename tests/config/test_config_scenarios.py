@@ -136,6 +136,7 @@ def test_a_template_file_stands_beside_the_scenarios(tmp_path: Path) -> None:
         ("{name.__class__}", "is unknown"),
         ("{name!r}", "takes no format"),
         ("{name:>10}", "takes no format"),
+        ("{date:{name}}", "takes no format"),
         ("{date:%Y/%m}_{name}", "holds no /"),
         ("a/{name}", "holds no /"),
         ("..\\{name}", "holds no /"),
