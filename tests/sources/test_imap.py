@@ -118,11 +118,7 @@ class TestFolders:
         with imap("Clients/Factures").open(login(dotted, box)) as session:
             assert set(acknowledge(session, listing(session), to).values()) == {"done"}
         assert [m.data for m in box.mails("Clients/Traité")] == [mail(1)]
-        assert (
-            "INBOX.Clients.Trait&AOk-"
-            in (box.root / "subscriptions").read_text().replace("\t", ".").replace("Clients", "INBOX.Clients", 1)
-            or "Trait" in (box.root / "subscriptions").read_text()
-        )
+        assert "Trait&AOk-" in (box.root / "subscriptions").read_text()
         with imap("INBOX", subfolders=True).open(login(dotted, box)) as session:
             box.deliver(mail(2))
             assert len(places(listing(session))) == 2
