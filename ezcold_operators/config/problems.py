@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ezcold_operators.i18n import _
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong; `str()` is `file.yaml:LINE: what is wrong`."""
+    """One thing that is wrong; `str()` is `file.yaml:LINE: what is wrong` (a warning says that it is one)."""
 
     file: Path
     line: int
@@ -17,4 +19,5 @@ class Problem:
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}"
+        warning = _("warning: ") if self.severity == "warning" else ""
+        return f"{self.file}:{self.line}: {warning}{self.text}"

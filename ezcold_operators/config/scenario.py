@@ -19,7 +19,7 @@ from ezcold_operators.i18n import _
 
 INDEXES = ("none", "json", "csv", "xml")
 NAME_FIELDS = (
-    "name", "stem", "ext", "date", "launcher", "scenario", "sender", "subject", "message_id", "sha256",
+    "name", "stem", "ext", "date", "launcher", "scenario", "number", "sender", "subject", "message_id", "sha256",
     "item",
 )  # fmt: skip
 """What `name:` may hold. `date` takes a strftime format; `ext` is without dot."""

@@ -31,6 +31,12 @@ def test_nothing_wrong(launchers: Path) -> None:
     assert told(launchers.parent / "scenarios.yaml") == []
 
 
+def test_a_warning_says_that_it_is_one(launchers: Path) -> None:
+    (launchers / "good.yaml").write_text(GOOD + "filters: ['/(?!\"x\").*/']\n")
+    (problem,) = check([launchers])
+    assert str(problem).startswith(f"{launchers}/good.yaml:4: warning: filters[1]: a quote")
+
+
 def test_a_folder_also_checks_the_scenarios_above_it(launchers: Path) -> None:
     (launchers.parent / "scenarios.yaml").write_text(SCENARIOS + "  t: {driver: folder, path: t}\n")
     assert told(launchers) == [("scenarios.yaml", 3, "error", "t.path: an absolute path is expected, without `..`")]
