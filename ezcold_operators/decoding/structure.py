@@ -142,6 +142,7 @@ class _Walker:
             return
         floor = len(self.stack)
         multipart.boundary = boundary
+        self.tree.gaps = [gap for gap in self.tree.gaps if not multipart.start <= gap[0] < end]
         kept = self.next_lf, self.next_cr
         self.next_lf = self.next_cr = -2
         self.push(multipart)
@@ -217,11 +218,20 @@ class _Walker:
         boundary = boundary_of(parameters) or self.guess(fields.body, end)
         if not boundary:
             # nothing like a part in it: a gap, checked like every gap; if it is encoded, its parts show after decoding
-            return encoding_of(fields.first(b"content-transfer-encoding")) not in ("base64", "quoted-printable")
+            return not self.encoded(fields)
+        if self.encoded(fields) and self.guesses < MOST_GUESSES:
+            self.guesses += 1
+            if self.raw.find(b"--" + boundary, fields.body, end) < 0:
+                return False
         self.push(Multipart(path, message, media_type, boundary, fields.body, fields))
         if media_type == "multipart/encrypted":
             self.tree.encrypted.append(join(message.prefix, path or "1"))
         return True
+
+    @staticmethod
+    def encoded(fields: Fields) -> bool:
+        """Whether a part says that it is encoded as a whole."""
+        return encoding_of(fields.first(b"content-transfer-encoding")) in ("base64", "quoted-printable", "uuencode")
 
     def content_type(self, fields: Fields, default: str, end: int) -> tuple[str, Parameters]:
         """The declared type; of several Content-Type fields the one whose boundary is really there."""
@@ -239,7 +249,7 @@ class _Walker:
         """Whether the mail in this part is opened in this pass: allowed, not encoded, not too deep, a mail indeed."""
         if not self.session.allows("mail"):
             return False
-        if encoding_of(fields.first(b"content-transfer-encoding")) in ("base64", "quoted-printable", "uuencode"):
+        if self.encoded(fields):
             return False
         if message.depth >= self.session.limits.max_depth:
             self.session.quarantine(f"max_depth: {place} lies deeper than {self.session.limits.max_depth} containers")
