@@ -36,7 +36,8 @@ def override(file: Path, limit: int | None = None) -> str | None:
         return None if name in ("utf-8", "utf8") else "utf-8"
     if name == "iso-8859-15":
         return None
-    return _single_byte(file, limit)
+    found = _single_byte(file, limit)
+    return None if known and codecs.lookup(found) == codecs.lookup(name) else found
 
 
 def corrected(head: bytes, encoding: str) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ezcold_operators.decoding.adullact import xml
+from ezcold_operators.decoding.adullact import signature, xml
 from ezcold_operators.decoding.adullact.bundle import Broken
 from ezcold_operators.decoding.adullact.pieces import Base64Sink, gunzipped, unzipped
 from ezcold_operators.decoding.adullact.work import LimitExceeded, Work, Written
@@ -260,6 +260,10 @@ def read(file: Path, root: str, work: Work) -> Pes:
     except (xml.XmlBroken, xml.XmlRefused, LimitExceeded) as error:
         work.problem(str(error))
         reader.uris.clear()
+    else:
+        if reader.signatures:
+            for sentence in signature.problems(file):
+                work.problem(sentence)
     return reader.finish()
 
 
