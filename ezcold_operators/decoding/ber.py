@@ -135,9 +135,9 @@ class Ber:
 
     def oid(self, element: Element) -> str:
         """An object identifier in dots."""
-        raw = self.value(element, 64)
-        if element.tag != OID or not raw:
+        if element.tag != OID or element.content == element.end:
             raise Undecodable("the CMS data have no type")
+        raw = self.value(element, 64)
         first = min(raw[0] // 40, 2)
         numbers, current = [first, raw[0] - 40 * first], 0
         for byte in raw[1:]:
