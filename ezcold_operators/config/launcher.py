@@ -50,6 +50,14 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, data: Any) -> Any:
+        """A field left empty (`filters:` and nothing more) is an absent one."""
+        if isinstance(data, dict) and None in data.values():
+            return {name: value for name, value in data.items() if value is not None}
+        return data
+
 
 class After(Model):
     """What happens at the source to an item that is done with."""
@@ -289,13 +297,14 @@ class Launcher(Model):
     def _defaults(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        filled = {**data, "title": data.get("title") or data.get("launcher") or ""}
+        name = data.get("launcher")
+        filled = {**data, "title": data.get("title") or (name if isinstance(name, str) else "")}
         source = data.get("source")
         protocol = source.get("protocol") if isinstance(source, dict) else getattr(source, "protocol", None)
-        if "unpack" not in data and isinstance(protocol, str):
+        if data.get("unpack") is None and isinstance(protocol, str):
             filled["unpack"] = UNPACK_DEFAULT.get(protocol, ())
         reprise = data.get("reprise")
-        if isinstance(reprise, dict) and "by" not in reprise:
+        if isinstance(reprise, dict) and reprise.get("by") is None:
             filled["reprise"] = {**reprise, "by": rules.default_by(protocol)}
         return filled
 

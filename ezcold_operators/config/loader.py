@@ -79,7 +79,11 @@ def _problems(path: Path, parsed: Parsed, exc: ValidationError, root: type[BaseM
     data = parsed.data
     for part in at:
         data = data[part]
-    found = [sentence(error, root, data) for error in exc.errors(include_url=False)]
+    errors = exc.errors(include_url=False)
+    places = {tuple(error["loc"][:end]) for error in errors for end in range(len(error["loc"]))}
+    # of a list with a wrong entry, pydantic also says that it is too short
+    own = [error for error in errors if error["type"] != "too_short" or tuple(error["loc"]) not in places]
+    found = [sentence(error, root, data) for error in own]
     problems = [Problem(path, parsed.line((*at, *loc)), text) for loc, text in found]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
 
@@ -244,7 +248,9 @@ def _scenario(path: Path, parsed: Parsed, name: str, entry: Any) -> tuple[Scenar
     if not (name.isascii() and name.replace("_", "a").isalnum() and name[0].isalpha() and name == name.lower()):
         text = _("{id}: an id is a small letter, then small letters, digits and _ only").format(id=name)
         return None, [Problem(path, line, text)]
-    if isinstance(entry, dict) and "id" in entry:
+    if not isinstance(entry, dict):
+        return None, [Problem(path, line, _("{id}: fields are expected here, as `name: value`").format(id=name))]
+    if "id" in entry:
         return None, [Problem(path, parsed.line((*at, "id")), _("{id}.id: unknown field").format(id=name))]
     try:
         return Scenario.model_validate(_placed(entry, name, path)), []
@@ -253,10 +259,8 @@ def _scenario(path: Path, parsed: Parsed, name: str, entry: Any) -> tuple[Scenar
         return None, [replace(problem, text=f"{name}.{problem.text}") for problem in found]
 
 
-def _placed(entry: Any, name: str, path: Path) -> Any:
+def _placed(entry: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     """The entry with its id, and a relative template file looked for beside the scenarios file."""
-    if not isinstance(entry, dict):
-        return entry
     index = entry.get("index")
     if isinstance(index, str) and index not in INDEXES and "." in index:
         entry = {**entry, "index": str(path.parent / index)}

@@ -53,7 +53,7 @@ def sentence(error: ErrorDetails, root: type[BaseModel], data: Any) -> tuple[Loc
     if kind == "extra_forbidden":
         return loc, f"{name}: {_unknown(loc, root)}"
     if kind == "missing":
-        return loc[:-1], f"{name}: {_('this field is missing')}"
+        return loc, f"{name}: {_('this field is missing')}"
     if kind == "literal_error":
         return loc, f"{name}: {_choice(loc, root, data)}"
     if kind == "string_pattern_mismatch":

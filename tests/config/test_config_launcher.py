@@ -112,6 +112,24 @@ def test_adullact_routes_by_the_envelope_s_type(tmp_path: Path) -> None:
     assert (launcher.unpack, launcher.routes[0].extensions) == (("envelope",), ("acte", "helios"))
 
 
+def test_a_field_left_empty_is_an_absent_one(tmp_path: Path) -> None:
+    empty = "filters:\nlimits:\nunpack:\ntitle:\nbackup:\ntimezone:\nreprise:\nformerly:\n"
+    assert load(tmp_path, IMAP + empty + ROUTES) == load(tmp_path, IMAP + ROUTES)
+    assert errors(tmp_path, "launcher: x\nsource:\nroutes:\n") == [
+        "f.yaml:2: source: this field is missing",
+        "f.yaml:3: routes: this field is missing",
+    ]
+
+
+def test_a_wrong_entry_is_told_once(tmp_path: Path) -> None:
+    text = IMAP + "routes: [{extensions: [1], send_to: [S]}]\n"
+    assert errors(tmp_path, text) == [
+        "f.yaml:3: routes[1].extensions[1]: text is expected: put it in quotes",
+        "f.yaml:3: routes[1].send_to[1]: an id is a small letter, then small letters, digits and _ only",
+        "f.yaml:3: routes[1].send_to: no scenario S in the scenarios file",
+    ]
+
+
 def test_no_is_a_word_that_means_false(tmp_path: Path) -> None:
     text = "launcher: x\nsource: {protocol: imap, connection: c, subfolders: no}\nbackup: no\n"
     launcher = load(tmp_path, text + ROUTES)

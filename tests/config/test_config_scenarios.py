@@ -66,7 +66,7 @@ EZGED = "scenarios:\n  a:\n    driver: ezged\n    connection: c\n"
         ("scenarios: [a]\n", "scenarios.yaml:1: scenarios: "),
         (FOLDER + "scenario: 1\n", "scenarios.yaml:5: scenario: unknown field; did you mean scenarios?"),
         ("scenarios:\n  A-b: {driver: folder, path: /w}\n", "scenarios.yaml:2: A-b: an id is a small letter"),
-        ("scenarios:\n  a:\n", "scenarios.yaml:2: a.the file: fields are expected here"),
+        ("scenarios:\n  a:\n", "scenarios.yaml:2: a: fields are expected here"),
         (FOLDER + "    id: b\n", "scenarios.yaml:5: a.id: unknown field"),
         (FOLDER + "    pathh: /x\n", "scenarios.yaml:5: a.pathh: unknown field; did you mean path?"),
         (
