@@ -35,7 +35,7 @@ class Faults:
     """It is answered with `bye` instead."""
     bye: bytes = b"* BYE Server shutting down\r\n"
     answer: tuple[bytes, bytes] | None = None
-    """(pattern, words): a command with the pattern is answered `<its first group> <words>`, and not passed on."""
+    """(pattern, template): a command with the pattern is answered by the template, expanded, and not passed on."""
     times: int = 1
     grace: float = 0.3
     """Seconds that the server gets to do what it was told before the line is cut."""
@@ -159,7 +159,7 @@ class _Line:
             self.client.sendall(faults.bye)
             return None
         if faults.answer and (found := re.search(faults.answer[0], data)) and self.proxy.take_fault():
-            self.client.sendall((found[1] if found.groups() else b"") + b" " + faults.answer[1] + b"\r\n")
+            self.client.sendall(found.expand(faults.answer[1]) + b"\r\n")
             return b""
         if faults.cut_after_bytes is not None and hit(faults.cut_armed_by):
             self.budget = faults.cut_after_bytes

@@ -442,7 +442,7 @@ class TestBadNetwork:
     def test_a_busy_server_is_not_a_refused_login(self, dovecot: Dovecot, new_user: NewUser) -> None:
         box = new_user()
         for words in (b"[UNAVAILABLE] later", b"[INUSE] x", b"[ALERT] Too many simultaneous connections. (Failure)"):
-            faults = Faults(answer=(rb"(\S+) LOGIN", b"NO " + words))
+            faults = Faults(answer=(rb"(\S+) LOGIN", rb"\1 NO " + words))
             with Proxy("127.0.0.1", dovecot.imap, faults=faults) as proxy:
                 with pytest.raises(SourceUnavailable), imap().open(plain(dovecot, box, proxy.port)):
                     pass
