@@ -54,6 +54,13 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class _Gone:
+    """The child is dead or late."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deadline:
     """Seconds an item may take: `base` and as much again for every megabyte as `per_mb` says."""
 
@@ -99,6 +106,8 @@ class DecoderProcess:
         :raises StageUnavailable: our own disk fails (full, read-only): no fault of the item.
         :raises ConfigurationError: an item needs what is not installed or is configured wrongly.
         """
+        if self._child is None or self._child.poll() is not None:
+            self._restart([])
         source = iter(requests)
         waiting: deque[tuple[Request, bytes, float]] = deque()
         exhausted = False
@@ -116,12 +125,13 @@ class DecoderProcess:
             request, _, seconds = waiting[0]
             answer = self._answer(seconds)
             waiting.popleft()
-            if isinstance(answer, Failure):
-                self._clear(request)
-                self._stop(kill=True)
-                self._start()
+            if isinstance(answer, _Gone):
+                self._restart([request, *(each for each, _, _ in waiting)])
                 for _, line, _ in waiting:
                     self._send(line)
+                answer = Failure(answer.reason)
+            elif isinstance(answer, Failure):
+                self._clear(request)
             yield request, answer
 
     # -- the protocol
@@ -150,13 +160,13 @@ class DecoderProcess:
             # the answer that does not come says so
             return
 
-    def _answer(self, seconds: float) -> Decoded | Failure:
+    def _answer(self, seconds: float) -> Decoded | Failure | _Gone:
         """The next answer, or why there is none."""
         line = self._read_line(time.monotonic() + seconds)
         if line is None:
-            return Failure(f"decoding took longer than {seconds:.0f} s")
+            return _Gone(f"decoding took longer than {round(seconds, 1):g} s")
         if not line.endswith(b"\n"):
-            return Failure(self._cause())
+            return _Gone(self._cause())
         answer = json.loads(line)
         if "disk" in answer:
             raise StageUnavailable(
@@ -214,6 +224,13 @@ class DecoderProcess:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
 
+    def _restart(self, requests: Iterable[Request]) -> None:
+        """A new child, after everything that the old one left of these requests is gone: it may have worked ahead."""
+        self._stop(kill=True)
+        for request in requests:
+            self._clear(request)
+        self._start()
+
     def _stop(self, kill: bool) -> None:
         child, self._child = self._child, None
         if child is None:
@@ -237,7 +254,7 @@ class DecoderProcess:
 
     @staticmethod
     def _clear(request: Request) -> None:
-        """Remove what a dead child left of an item."""
+        """Remove what was written for an item."""
         if request.workdir.is_dir():
             for entry in request.workdir.iterdir():
                 if entry.is_dir() and not entry.is_symlink():
