@@ -162,6 +162,7 @@ def _open_tar(stream: Any, path: str, session: Unfolding) -> None:
         with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", tarinfo=_Header) as archive:
             for member in archive:
                 _give_member(archive, member, members)
+        members.finish()
     except (LimitExceeded, Undecodable):
         raise
     except (tarfile.TarError, EOFError) as error:

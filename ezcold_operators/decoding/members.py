@@ -28,6 +28,7 @@ class Members:
         self._path = path
         self._session = session
         self._taken: dict[str, int] = {}
+        self._refused = False
 
     def give(self, name: str, pieces: Iterator[bytes]) -> None:
         """One member: a document, or a container opened in its turn; one that cannot be read is quarantined by name.
@@ -57,8 +58,17 @@ class Members:
 
     def refuse(self, name: str, reason: str) -> None:
         """Quarantine one member."""
+        self._refused = True
         shown = _CONTROL.sub("?", name)[:200]
         self._session.quarantine(f"{join(self._path, shown)}: {reason}")
+
+    def finish(self) -> None:
+        """Call when all members went by.
+
+        :raises Undecodable: not one of them could be read: the archive is then kept as it is.
+        """
+        if self._refused and not self._taken:
+            raise Undecodable("none of its members can be read")
 
     def _place(self, inner: str) -> str:
         count = self._taken.get(inner, 0) + 1

@@ -43,6 +43,7 @@ def open_sevenzip(part: Path, path: str, session: Unfolding) -> None:
         raise LimitExceeded(limit)
     if problem:
         raise Undecodable(f"the 7z archive cannot be read whole: {problem}")
+    members.finish()
 
 
 def _cap(size: int, session: Unfolding) -> tuple[int, str]:

@@ -47,6 +47,7 @@ def open_zip(part: Path, name: str | None, path: str, session: Unfolding) -> Non
         with _Opener(part, archive, session) as opener:
             for info in archive.infolist():
                 _give(opener, info, members)
+        members.finish()
 
 
 def is_package(file: Path) -> bool:
