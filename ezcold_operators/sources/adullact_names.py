@@ -17,7 +17,7 @@ HEAD = 16_384
 WHOLE = 2_000_000
 """A file that names others is small; a larger one is taken by itself."""
 
-Kind = Literal["names", "answer", "carrier", "other"]
+Kind = Literal["names", "answer", "carrier", "archive", "other"]
 
 _PROLOG = re.compile(rb"\s*(?:<\?.*?\?>|<!--.*?-->|\s+)", re.DOTALL)
 _ROOT = re.compile(rb"\s*<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
@@ -35,6 +35,7 @@ class Content:
 
     names: it names files that belong to it. answer: an acknowledgement or an anomaly, an item of its own whenever it
     comes. carrier: a PES or an invoice, complete in itself; a file of the same root name (its PDF) belongs to it.
+    archive: it holds its files itself.
     """
 
     kind: Kind
@@ -51,6 +52,8 @@ def content(name: str, head: bytes, whole: bytes | None) -> Content:
     """
     if name.rpartition("/")[2].lower() in _FIELDS and whole is not None:
         return Content("names", _fields(name, whole))
+    if _is_archive(head):
+        return Content("archive")
     root = _root(head)
     if root is None:
         return OTHER
@@ -62,6 +65,13 @@ def content(name: str, head: bytes, whole: bytes | None) -> Content:
     if root == b"PES_ACQUIT" or root == b"CPPStatut":
         return Content("answer")
     return Content("carrier") if root in _CARRIERS or root.startswith(b"CPPFacture") else OTHER
+
+
+def _is_archive(head: bytes) -> bool:
+    """Zip, gzip, tar; an office document is a zip that says so in its first member (OPC, ODF)."""
+    if head.startswith(b"PK\x03\x04"):
+        return head[30:49] != b"[Content_Types].xml" and head[30:38] != b"mimetype"
+    return head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar"
 
 
 def _root(head: bytes) -> bytes | None:

@@ -125,6 +125,14 @@ class TestGroups:
         assert sorted(items) == ["a.xml", "a_ACK.xml", "b.pdf"]
         assert sorted(members(raw or b"")) == ["A.PDF", "a.xml"]
 
+    def test_an_archive_belongs_to_nobody_unless_it_is_named(self, drop: AdullactWorld) -> None:
+        deposit = corpus.flux({"acte_nature": "1"}, {"arrete": ["plans.zip"]})
+        archive = corpus.zip_of({"p.pdf": b"x"})
+        put(drop, {"a.xml": corpus.pes_depense(), "a.zip": archive, "a.docx": corpus.zip_of({"mimetype": b"x"})})
+        put(drop, {"metadata.xml": deposit, "plans.zip": archive})
+        with drop.source().open(Credentials()) as session:
+            assert names(listing(session)) == ["a.xml", "a.zip", "metadata.xml"]
+
     @pytest.mark.parametrize("name", ["metadata.xml", "metadata.json", "metadata.txt"])
     def test_a_pastell_deposit_is_one_item(self, drop: AdullactWorld, name: str) -> None:
         fields = {

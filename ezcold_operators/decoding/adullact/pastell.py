@@ -23,7 +23,7 @@ _SCALARS: dict[EnvelopeType, dict[str, str]] = {
     "helios": PASTELL_HELIOS,
     "chorus_fact": PASTELL_FACTURE,
 }
-_WEAK = {"objet", "siret", "fournisseur", "bordereau"}
+_WEAK = {"objet", "siret", "fournisseur", "bordereau", "classification", "type_facture"}
 """Fields that other modules use too: alone they prove no type."""
 
 
