@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from ..errors import Undecodable
 from .members import Members
-from .unfolding import LimitExceeded, Unfolding, join
+from .unfolding import LimitExceeded, Unfolding, is_disk_failure, join
 
 PIECE = 1 << 20
 _HEAD = 8192
@@ -99,6 +99,8 @@ def _open_compressed(part: Path, head: bytes, name: str | None, path: str, sessi
                 return
             written = session.scratch(reader.rest())
         except (OSError, EOFError, lzma.LZMAError, ValueError, zlib.error) as error:
+            if is_disk_failure(error):
+                raise
             raise Undecodable(f"the compressed file is damaged or cut off ({type(error).__name__})") from error
     inner = _inner_name(head, name)
     session.descend(written, name=inner, path=join(path, inner or "1"))

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 from ..errors import Undecodable
-from .unfolding import LimitExceeded, Unfolding, Written, join
+from .unfolding import LimitExceeded, Unfolding, Written, is_disk_failure, join
 
 Writer = Callable[[], Written]
 
@@ -50,6 +50,8 @@ class Members:
         except Undecodable as error:
             return self.refuse(name, str(error))
         except Exception as error:  # decompressors raise anything at all on hostile bytes
+            if is_disk_failure(error):
+                raise
             return self.refuse(name, f"cannot be read ({type(error).__name__})")
         if _MAC_FOLDER in parts[:-1] and written.head.startswith(APPLE_DOUBLE):
             written.file.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess  # nosec: our own script and interpreter, no shell
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ MEMORY_BYTES = 1_500_000_000
 CPU_SECONDS = 600
 _CHILD = Path(__file__).with_name("sevenzip_child.py")
 _PIECE = 1 << 20
+_DISK = "disk:"
 
 
 def open_sevenzip(part: Path, path: str, session: Unfolding) -> None:
@@ -39,6 +41,9 @@ def open_sevenzip(part: Path, path: str, session: Unfolding) -> None:
                 else:
                     members.give(line["name"], _consume(file))
             problem = line.get("end", problem)
+    if problem.startswith(_DISK):
+        number = int(problem.removeprefix(_DISK))
+        raise OSError(number, os.strerror(number))
     if problem == "limit":
         raise LimitExceeded(limit)
     if problem:

@@ -1,14 +1,15 @@
 """The child process of `sevenzip`: unpacks one archive into numbered files and says on standard output what it found.
 
 Standard input: {"archive", "folder", "cap", "count", "memory", "seconds", "passwords"}. Standard output, a line each:
-{"name", "file"} for a complete member, {"name", "file", "refused"} for a link, and last {"end": ""} or the reason.
-Imports nothing of the package, so that it starts quickly.
+{"name", "file"} for a complete member, {"name", "file", "refused"} for a link, and last {"end"}: "", "limit",
+"disk:<errno>" or a reason. Imports nothing of the package, so that it starts quickly.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import resource
 import signal
@@ -46,7 +47,7 @@ def main() -> None:
             problem = "it needs more memory than is allowed"
         except Exception as error:  # hostile bytes make the library raise anything at all
             problem = _reason(error, password, problem)
-        if problem in ("", "limit") or (password is None and "encrypted" not in problem):
+        if problem in ("", "limit") or problem.startswith("disk:") or (password is None and "encrypted" not in problem):
             break
     _say({"end": problem})
 
@@ -58,6 +59,8 @@ def _limit(kind: int, value: int) -> None:
 
 def _reason(error: Exception, password: str | None, before: str) -> str:
     kind = type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        return f"disk:{error.errno}"
     if kind == "PasswordRequired":
         return before
     if kind in ("DecompressionBombError", "_OverLimit"):

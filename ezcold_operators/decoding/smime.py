@@ -78,7 +78,8 @@ def _open_cms(part: Path, name: str | None, path: str, session: Unfolding) -> No
 
 def _give(written: Written, name: str | None, path: str, session: Unfolding) -> None:
     """The content is a MIME entity, further CMS data, or a signed file (invoice.pdf.p7m)."""
-    if looks_like_mail(written.head):
+    generic = (name or "smime.p7m").lower() == "smime.p7m"
+    if looks_like_mail(written.head, least=1 if generic else 2):
         return session.descend(written, name=None, path=path, kind="mail")
     inner = name
     if name and name.lower().endswith(_ENDINGS) and len(name) > 4:

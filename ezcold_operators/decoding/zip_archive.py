@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import Undecodable
 from .members import Members
-from .unfolding import LimitExceeded, Unfolding, Written
+from .unfolding import LimitExceeded, Unfolding, Written, is_disk_failure
 
 _PIECE = 1 << 20
 _ENCRYPTED, _UTF8 = 0x1, 0x800
@@ -37,6 +37,8 @@ def open_zip(part: Path, name: str | None, path: str, session: Unfolding) -> Non
     try:
         archive = zipfile.ZipFile(part)
     except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, OSError) as error:
+        if is_disk_failure(error):
+            raise
         raise Undecodable("the zip has no readable directory: it is damaged or cut off") from error
     with archive:
         if _is_package(archive):
@@ -155,8 +157,17 @@ class _Opener:
                     return self._session.scratch(_pieces(archive, wanted, password.encode(encoding, "replace")))
                 except LimitExceeded:
                     raise
-                except (RuntimeError, zipfile.BadZipFile, zlib.error, EOFError, OSError, Undecodable, ValueError):
-                    continue
+                except (
+                    RuntimeError,
+                    zipfile.BadZipFile,
+                    zlib.error,
+                    EOFError,
+                    OSError,
+                    Undecodable,
+                    ValueError,
+                ) as error:
+                    if is_disk_failure(error):
+                        raise
         raise Undecodable("it is encrypted and no configured password opens it")
 
     def _aes_archive(self) -> Any:

@@ -1,4 +1,4 @@
-"""Archives: every member under its name and byte for byte, or a sentence that names it; nothing outside, no bomb goes off."""
+"""Archives: every member under its name, byte for byte, or a sentence that names it; nothing outside, no bomb."""
 
 from __future__ import annotations
 
