@@ -26,7 +26,7 @@ install: .venv/.installed ## Everything into .venv, from the lock file
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: make install PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv sync --quiet --frozen --all-extras --all-groups
+	UV_COMPILE_BYTECODE=1 $(BIN)/uv sync --frozen --all-extras --all-groups
 	@touch $@
 
 .PHONY: system-packages
