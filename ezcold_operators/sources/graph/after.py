@@ -12,7 +12,9 @@ from ezcold_operators.sources.graph.gate import backoff
 from ezcold_operators.sources.graph.messages import Message, address, fetch, message
 from ezcold_operators.steps import step
 
-ROUNDS = 8
+STRIKES = 6
+"""Rounds that brought nothing before the rest of a group is given up for this run."""
+ROUNDS = 100
 
 
 class Acknowledger:
@@ -32,20 +34,22 @@ class Acknowledger:
 
     def _group(self, group: Sequence[Listed]) -> Iterator[Outcome]:
         pending, why = list(group), ""
-        for attempt in range(ROUNDS):
+        strikes = 0
+        for _round in range(ROUNDS):
             todo: list[Listed] = []
             for listed, outcome in self._look(pending):
                 if outcome is None:
                     todo.append(listed)
                 else:
                     yield outcome
-            if attempt and todo:
-                self._client.pause(backoff(attempt))
+            if strikes and todo:
+                self._client.pause(backoff(strikes))
             done, pending, why = self._act(todo)
             yield from done
-            if not pending:
-                return
-        for listed, outcome in self._look(pending):
+            strikes = 0 if done else strikes + 1
+            if not pending or strikes >= STRIKES:
+                break
+        for listed, outcome in self._look(pending) if pending else ():
             yield outcome or Outcome(listed, "failed", why)
 
     def _act(self, todo: list[Listed]) -> tuple[list[Outcome], list[Listed], str]:
