@@ -48,7 +48,7 @@ ENVELOPE_TYPES = {"acte": "acte", "acte_nature": "acte", "helios": "helios", "ch
 class Model(BaseModel):
     """Frozen, strict about unknown fields, and never prints what was written (it may be a misplaced secret)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(serialize_by_alias=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -183,6 +183,21 @@ class Backup(Model):
     )
 
 
+class Decrypt(Model):
+    """Connections that hold what opens encrypted mail and archives; no key stands in YAML."""
+
+    smime: Place | None = Field(
+        default=None,
+        description="Its password, or the file named by its extra key_file: private key and certificate in PEM."
+        "\n\nClé privée et certificat (PEM) pour S/MIME.",
+    )
+    archive: Place | None = Field(
+        default=None,
+        description="Its password opens zip and 7z; extra passwords: a list of more."
+        "\n\nMots de passe des archives chiffrées.",
+    )
+
+
 class LimitsConfig(Model):
     """Bounds per item and per run; None is no bound."""
 
@@ -275,6 +290,15 @@ class Launcher(Model):
         default=False,
         title="Conserver la sauvegarde",
         description="{keep_days: 30}, or false.\n\nCopie locale, ou false.",
+    )
+    validate_xsd: bool = Field(
+        default=False,
+        alias="validate",
+        description="adullact: also hold envelopes against the XSD files of EZCOLD_XSD_DIR."
+        "\n\nValider aussi les enveloppes par les schémas XSD.",
+    )
+    decrypt: Decrypt = Field(
+        default=Decrypt(), title="Clés", description="Connections with keys.\n\nConnections qui portent les clés."
     )
     limits: LimitsConfig = Field(default=LimitsConfig(), title="Limites", description="Bounds.\n\nLimites.")
     reprise: Reprise | None = Field(

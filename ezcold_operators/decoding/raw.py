@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-WHOLE = 4 << 20
-"""Bytes up to which a file is simply read."""
 WINDOW = 1 << 20
+"""Bytes of a large file that are held; one of up to four windows is held whole."""
 PIECE = 1 << 20
 
 
 class Raw:
     """A file read by offset. Not mmap: its pages would count as ours for as long as a large mail is scanned."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, window: int = WINDOW) -> None:
+        self._span = window
         self._fd = os.open(file, os.O_RDONLY)
         self.size = os.fstat(self._fd).st_size
         self._at = 0
-        self._window = os.pread(self._fd, self.size, 0) if self.size <= WHOLE else b""
+        self._window = os.pread(self._fd, self.size, 0) if self.size <= 4 * window else b""
 
     def __enter__(self) -> Raw:
         return self
@@ -36,9 +36,9 @@ class Raw:
         if start >= end:
             return b""
         if start < self._at or end > self._at + len(self._window):
-            if end - start > WINDOW:
+            if end - start > self._span:
                 return self._pread(start, end)
-            self._at, self._window = start, self._pread(start, min(start + WINDOW, self.size))
+            self._at, self._window = start, self._pread(start, min(start + self._span, self.size))
         return self._window[start - self._at : end - self._at]
 
     def find(self, needle: bytes, start: int, end: int | None = None) -> int:
@@ -46,7 +46,7 @@ class Raw:
         end = self.size if end is None else min(end, self.size)
         while start < end:
             if not self._at <= start < self._at + len(self._window):
-                self._at, self._window = start, self._pread(start, min(start + WINDOW, self.size))
+                self._at, self._window = start, self._pread(start, min(start + self._span, self.size))
             stop = self._at + len(self._window)
             found = self._window.find(needle, start - self._at, min(end, stop) - self._at)
             if found >= 0:
@@ -55,7 +55,7 @@ class Raw:
                 return -1
             # the needle may straddle two windows
             overlap = max(start, stop - len(needle) + 1)
-            self._at, self._window = overlap, self._pread(overlap, min(overlap + WINDOW, self.size))
+            self._at, self._window = overlap, self._pread(overlap, min(overlap + self._span, self.size))
             start = overlap
         return -1
 

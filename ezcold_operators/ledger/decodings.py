@@ -121,5 +121,3 @@ def attempt_failed(ledger: Ledger, conn: Connection, run_id: str, launcher: str,
     what = "quarantined" if out else "undecoded"
     record(conn, ledger.now(conn), run_id, launcher, [Event(what, item_id, detail=reason)])
     return out
-
-

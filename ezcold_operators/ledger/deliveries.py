@@ -190,3 +190,9 @@ def unsettled_filter() -> Any:
     )
     open_ones = select(delivery.c.id).where(delivery.c.item_id == item.c.id, delivery.c.state.not_in(CLOSED))
     return waiting.exists() | open_ones.exists()
+
+
+def names_part(conn: Connection, part: str) -> bool:
+    """Some delivery that is not done with names this part."""
+    query = select(delivery.c.id).where(delivery.c.part == part, delivery.c.state.not_in(CLOSED)).limit(1)
+    return conn.execute(query).first() is not None

@@ -32,5 +32,3 @@ def carry_over(ledger: Ledger, run_id: str, launcher: str, formerly: Sequence[st
                     conn.execute(update(table).where(column.in_(chunk)).values(launcher=launcher))
             conn.execute(delete(place).where(place.c.launcher.in_((old, launcher))))
             record(conn, ledger.now(conn), run_id, launcher, [Event("renamed", detail=old)])
-
-

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 class DecodeOperator(RoomOperator):
     """Find the documents in every item staged so far, whether or not this run's fetch worked."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
-        super().__init__(**kwargs)
+    rule = TriggerRule.ALL_DONE
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the summary."""

@@ -23,9 +23,9 @@ class ColdDispatchOperator(RoomOperator):
 
     template_fields: Sequence[str] = ("launcher", "scenario", "configuration")
     ui_color = "#f6dcd2"
+    rule = TriggerRule.ALL_DONE
 
     def __init__(self, *, scenario: str, **kwargs: Any) -> None:
-        kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
         super().__init__(**kwargs)
         self.scenario = scenario
 

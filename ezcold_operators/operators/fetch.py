@@ -9,13 +9,13 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 from ezcold_operators.operators.runtime import RoomOperator
-from ezcold_operators.sources.base import Window
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from ezcold_operators.config.launcher import Launcher
     from ezcold_operators.rooms.base import River
+    from ezcold_operators.sources.base import Window
 
 
 class FetchOperator(RoomOperator, SkipMixin):
@@ -99,4 +99,6 @@ def what_to_fetch(launcher: Launcher, context: Context) -> tuple[Window | None, 
     start, end = context["data_interval_start"], context["data_interval_end"]
     if start is None or end is None:
         raise ConfigurationError(_("this backfill run has no data interval: create it with `ezcold reprise`"))
+    from ezcold_operators.sources.base import Window
+
     return Window(start, end), False

@@ -24,10 +24,7 @@ class FilterBranchOperator(RoomOperator, BranchMixIn):
 
     inherits_from_skipmixin = True
     ui_color = "#fbf0cf"
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
-        super().__init__(**kwargs)
+    rule = TriggerRule.ALL_DONE
 
     def execute(self, context: Context) -> None:
         """Push the summary, then branch."""

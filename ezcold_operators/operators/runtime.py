@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, TriggerRule
 from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRuntimeError
 
@@ -50,6 +50,9 @@ class PatientPolicy(RetryPolicy):
         return RetryDecision(action=RetryAction.DEFAULT)
 
 
+PATIENT = PatientPolicy()
+
+
 class RoomOperator(BaseOperator):
     """One room of the river for one launcher.
 
@@ -62,6 +65,8 @@ class RoomOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("launcher", "configuration")
     ui_color = "#e8f1f8"
+    rule: ClassVar[TriggerRule] = TriggerRule.ALL_SUCCESS
+    """The trigger rule where the DAG's author says nothing: only `fetch` waits for success."""
 
     def __init__(
         self,
@@ -72,7 +77,8 @@ class RoomOperator(BaseOperator):
         configuration: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", PatientPolicy())
+        kwargs.setdefault("trigger_rule", self.rule)
+        kwargs.setdefault("retry_policy", PATIENT)
         super().__init__(**kwargs)
         self.launcher = launcher
         self.launchers_dir = launchers_dir

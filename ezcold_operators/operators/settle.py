@@ -24,10 +24,7 @@ class SettleOperator(RoomOperator):
     """
 
     ui_color = "#e4dbf0"
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("trigger_rule", TriggerRule.ALL_DONE)
-        super().__init__(**kwargs)
+    rule = TriggerRule.ALL_DONE
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the summary; it is pushed even when the run is then said to have failed."""

@@ -13,8 +13,9 @@ from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.config.settings import Settings
-from ezcold_operators.decoding.base import Limits, Options
+from ezcold_operators.decoding.base import Kind, Limits, Options
 from ezcold_operators.errors import ConfigurationError, EzcoldError
+from ezcold_operators.i18n import _
 from ezcold_operators.ledger import renames
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.sources.base import Source
@@ -121,14 +122,49 @@ def ledger_url(settings: Settings, credentials: Callable[[str], Credentials]) ->
     ).render_as_string(hide_password=False)  # fmt: skip
 
 
-def decode_options(launcher: Launcher, name: str) -> Options:
+def decode_options(launcher: Launcher, name: str, keys: Keys | None = None) -> Options:
     """How this launcher wants an item decoded."""
     limits = launcher.limits
-    kind = "mail" if launcher.is_mail else ("adullact" if launcher.source.protocol == "adullact" else "file")
+    kind: Kind = "mail" if launcher.is_mail else ("adullact" if launcher.source.protocol == "adullact" else "file")
     return Options(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         name=name.rsplit("/", 1)[-1],
         unpack=tuple(launcher.unpack),
         want_message="message" in launcher.take,
+        validate_xsd=launcher.validate_xsd,
         limits=Limits(limits.max_item_mb, limits.max_documents, limits.max_depth, limits.max_ratio),
+        passwords=keys.passwords if keys else (),
+        smime_key_pem=keys.smime_pem if keys else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What opens encrypted mail and archives; never shown."""
+
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    smime_pem: str = field(default="", repr=False)
+
+
+def decryption_keys(launcher: Launcher, credentials: Callable[[str], Credentials]) -> Keys:
+    """The keys that the launcher's `decrypt` names.
+
+    :raises ConfigurationError: no such Connection, or its key file cannot be read.
+    """
+    passwords: list[str] = []
+    pem = ""
+    if launcher.decrypt.archive:
+        conn = credentials(launcher.decrypt.archive)
+        more = conn.extra.get("passwords", [])
+        passwords = [p for p in [conn.password, *(str(p) for p in more)] if p]
+    if launcher.decrypt.smime:
+        conn = credentials(launcher.decrypt.smime)
+        pem = conn.password
+        if conn.extra.get("key_file"):
+            try:
+                pem = Path(str(conn.extra["key_file"])).read_text(encoding="ascii")
+            except (OSError, UnicodeDecodeError):
+                raise ConfigurationError(
+                    _("the Connection {id}: its key_file cannot be read").format(id=conn.conn_id)
+                ) from None
+    return Keys(tuple(passwords), pem)

@@ -16,7 +16,7 @@ from ezcold_operators.ledger import claims, decodings, items
 from ezcold_operators.ledger.decodings import NewDecoding, NewDocument
 from ezcold_operators.ledger.events import Event
 from ezcold_operators.ledger.tables import item
-from ezcold_operators.rooms.base import River, decode_options
+from ezcold_operators.rooms.base import River, decode_options, decryption_keys
 from ezcold_operators.stage import Batch, Blob
 
 BATCH = 200
@@ -51,6 +51,7 @@ class _Decoding:
         self.decoded = self.documents = self.failed = 0
         self.again = False
         self.workdir = Path()
+        self.keys = decryption_keys(river.launcher, river.credentials)
 
     def claimed(self) -> Iterator[Sequence[Any]]:
         """Staged items, claimed batch by batch, each once a pass."""
@@ -89,7 +90,7 @@ class _Decoding:
     def _request(self, row: Any) -> Request:
         workdir = self.workdir / str(row.id)
         workdir.mkdir(exist_ok=True)
-        options = decode_options(self.river.launcher, row.name)
+        options = decode_options(self.river.launcher, row.name, self.keys)
         return Request(self.river.stage.path(row.sha256), workdir, options, tag=row)
 
     def _fail(self, row: Any, reason: str) -> None:

@@ -34,6 +34,7 @@ def dispatch(river: River, scenario_id: str) -> dict[str, Any]:
         with cold.create(scenario).open(credentials) as entrance:
             room.recover(entrance)
             room.pay(entrance)
+            room.sweep(entrance)
     if room.trouble is not None:
         raise room.trouble
     return {"scenario": scenario_id, "sent": room.sent, "refused": room.refused}
@@ -80,6 +81,18 @@ class _Dispatch:
                 if self.trouble is not None:
                     return
                 self.river.progress(f"dispatch {self.scenario.id}", self.sent, None)
+
+    def sweep(self, entrance: Entrance) -> None:
+        """Parts that a crash left before the ledger knew of them."""
+        sweep = getattr(entrance, "sweep", None)
+        if sweep is None or self.trouble is not None:
+            return
+
+        def owed(part: str) -> bool:
+            with self.river.ledger.read() as conn:
+                return deliveries.names_part(conn, part)
+
+        sweep(owed)
 
     def _with_bytes(self, rows: Sequence[Any]) -> list[Any]:
         """Rows whose bytes are in the stage; for the others their item is decoded, or fetched, again."""

@@ -25,7 +25,8 @@ def outgoing(river: River, row: Any) -> Outgoing:
         media_type=row.media_type,
         date=date,
         context={
-            "launcher": row.launcher, "scenario": row.scenario, "item": row.item_id, "document": row.document_id,
+            "launcher": row.launcher, "scenario": row.scenario, "number": _number(river, row),
+            "item": row.item_id, "document": row.document_id,
             "path": row.path, "source": row.source_key, "source_name": row.item_name, "sender": row.sender,
             "recipients": row.recipients, "subject": row.subject, "message_id": row.message_id, "sha256": row.sha256,
             "size": row.size, "media_type": row.media_type, "metadata": json.loads(row.metadata),
@@ -45,3 +46,8 @@ def columns(one: Prepared) -> dict[str, Any]:
         "delivery_id": one.delivery_id, "token": one.token, "part": one.part, "final": one.final,
         "identity": one.identity,
     }  # fmt: skip
+
+
+def _number(river: River, row: Any) -> str:
+    scenario = river.scenarios.get(row.scenario)
+    return str(scenario.number) if scenario and scenario.number is not None else ""

@@ -27,6 +27,8 @@ from ezcold_operators.sources.imap_folders import Folder, Folders
 from ezcold_operators.sources.imap_read import COUNT, PROOF, proof, read
 
 log = structlog.get_logger(__name__)
+AHEAD = 4
+"""Commands for headers under way at once."""
 SAMPLES = 16
 """Mails, evenly spread over a folder, whose fingerprints go into its mark."""
 
@@ -127,17 +129,17 @@ class ImapSession:
         dates = self._connection.fetch("1:*", "UID INTERNALDATE")
         uids = sorted(n for n, values in dates.items() if b"INTERNALDATE" in values and _within(values, window))
         fetcher = Fetcher(self._connection, folder.wire, state.validity)
-        for start in range(0, len(uids), COUNT):
-            for part, answer in fetcher.fetch(uids[start : start + COUNT], PROOF):
-                found: dict[int, Fetched]
-                if isinstance(answer, ItemFailed):  # listed all the same: reading it says what is wrong
-                    log.warning("imap.unreadable", place=place, uid=part[0], why=str(answer))
-                    found = {part[0]: {}}
-                else:
-                    found = answer
-                for number in part:
-                    if number in found:
-                        yield self._listed(folder, place, state, number, found[number], dates[number])
+        parts = [uids[start : start + COUNT] for start in range(0, len(uids), COUNT)]
+        for part, answer in fetcher.stream(parts, PROOF, AHEAD):
+            found: Mapping[int, Fetched]
+            if isinstance(answer, ItemFailed):  # listed all the same: reading it says what is wrong
+                log.warning("imap.unreadable", place=place, uid=part[0], why=str(answer))
+                found = {part[0]: {}}
+            else:
+                found = answer
+            for number in part:
+                if number in found:
+                    yield self._listed(folder, place, state, number, found[number], dates[number])
 
     def _listed(self, folder: Folder, place: str, state: State, number: int, values: Fetched, dates: Fetched) -> Listed:
         handle = {"folder": folder.wire.decode("latin-1"), "validity": state.validity, "uid": number}

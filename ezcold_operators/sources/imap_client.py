@@ -7,18 +7,20 @@ mailbox-wide EXPUNGE, nor CLOSE, which does the same in passing.
 from __future__ import annotations
 
 import imaplib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import imapclient
-from imapclient.response_parser import parse_fetch_response, parse_response
+from imapclient.response_parser import parse_response
 
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.errors import SourceUnavailable
 from ezcold_operators.i18n import _
-from ezcold_operators.sources import mail_common
+from ezcold_operators.sources import imap_parse, mail_common
 from ezcold_operators.sources.imap_login import BUSY_CODES, code_of, log_in, words_of
 from ezcold_operators.steps import step
 
@@ -71,6 +73,15 @@ def quote(folder: bytes) -> bytes:
     return b'"' + folder.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A FETCH that was sent; its answer, if it was taken before it was asked for."""
+
+    uids: Sequence[int]
+    tag: Any
+    answer: list[Any] | Refused | None = None
+
+
 class Connection:
     """A logged-in connection. Its `repr` names the account, never the password."""
 
@@ -89,6 +100,7 @@ class Connection:
 
     def _connect(self) -> None:
         credentials = self._credentials
+        self._flights: list[_Flight] = []
         context = mail_common.tls_context(credentials) if self._security != "none" else None
         with self._errors():
             self._client = imapclient.IMAPClient(
@@ -150,21 +162,37 @@ class Connection:
 
         :raises Refused: NO or BAD. :raises SourceUnavailable: the connection is lost.
         """
+        self._land()
         with self._errors():
-            for stale in ("FETCH", "SEARCH", "LIST", "STATUS"):
-                self._imap.untagged_responses.pop(stale, None)
-            typ, data = self._imap._simple_command(*command.split(), *args)
-            if typ != "OK":
-                raise imaplib.IMAP4.error(words_of(data[-1] if data else b""))
-            name = command.split()[-1]
-            _typ, found = self._imap._untagged_response(typ, [None], name)
-            return [] if found in ([None], None) else list(found)
+            return self._complete(command, self._imap._command(*command.split(), *args))
+
+    def _complete(self, command: str, tag: Any) -> list[Any]:
+        name, last = command.split()[0], command.split()[-1]
+        typ, data = self._imap._command_complete(name, tag)
+        found = self._imap.untagged_responses.pop(last, [])
+        if typ != "OK":
+            raise imaplib.IMAP4.error(words_of(data[-1] if data else b""))
+        return [part for part in found if part is not None]
+
+    def _land(self) -> None:
+        """Take the answers to all that was sent ahead, so that the next answer belongs to the next command."""
+        for flight in self._flights:
+            if flight.answer is None:
+                try:
+                    with self._errors():
+                        flight.answer = self._complete("UID FETCH", flight.tag)
+                except Refused as exc:
+                    flight.answer = exc
+        self._flights.clear()
+        for stale in ("FETCH", "SEARCH", "LIST", "STATUS"):
+            self._imap.untagged_responses.pop(stale, None)
 
     # Reading
 
     def folders(self) -> list[tuple[frozenset[str], bytes | None, bytes]]:
         """Every folder: its attributes in lower case, its delimiter, its name."""
         found = []
+        self._land()
         with self._errors():
             for flags, delimiter, name in self._client.list_folders():
                 raw = name if isinstance(name, bytes) else str(name).encode("utf-8")
@@ -195,6 +223,7 @@ class Connection:
 
         :raises Refused: the folder is not there, or may not be opened (for writing).
         """
+        self._land()
         with self._errors():
             typ, data = self._imap.select(quote(folder), not writable)
             if typ != "OK":
@@ -210,13 +239,52 @@ class Connection:
         """
         return self._parsed(self._run("UID FETCH", uids, f"({items})"))
 
+    def fetch_ahead(self, parts: Iterable[Sequence[int]], items: str, depth: int) -> Iterator[dict[int, Fetched]]:
+        """UID FETCH of several sets of UIDs, `depth` of them under way at once; in their order.
+
+        Dovecot may answer the second before it says that the first is done, so answers are told apart by UID.
+
+        :raises Refused: one was refused; those after it are given up.
+        """
+        mine: deque[_Flight] = deque()
+        waiting = iter(parts)
+        pool: dict[int, Fetched] = {}
+        try:
+            while True:
+                for uids in islice(waiting, depth - len(mine)):
+                    if not mine:
+                        self._land()
+                    with self._errors():
+                        flight = _Flight(uids, self._imap._command("UID", "FETCH", uid_set(uids), f"({items})"))
+                    mine.append(flight)
+                    self._flights.append(flight)
+                if not mine:
+                    return
+                flight = mine.popleft()
+                if flight.answer is None:
+                    self._flights.remove(flight)
+                    with self._errors():
+                        flight.answer = self._complete("UID FETCH", flight.tag)
+                if isinstance(flight.answer, Refused):
+                    raise flight.answer
+                pool |= self._parsed(flight.answer)
+                wanted = flight.uids
+                del flight
+                yield {uid: pool.pop(uid) for uid in wanted if uid in pool}
+        finally:
+            if mine and self._flights:
+                with suppress(SourceUnavailable):
+                    self._land()
+
     def fetch_by_number(self, numbers: str, items: str) -> dict[int, Fetched]:
         """FETCH by sequence number, of the folder as it stands; by UID all the same."""
         return self._parsed(self._run("FETCH", numbers, f"({items})"))
 
     def _parsed(self, lines: list[Any]) -> dict[int, Fetched]:
-        with self._errors():
-            return dict(parse_fetch_response(lines, normalise_times=False)) if lines else {}
+        try:
+            return imap_parse.parse(lines)
+        except (imap_parse.Malformed, IndexError) as exc:
+            raise Cut(_("{host}:{port} gives an answer that is none").format(host=self.host, port=self.port)) from exc
 
     def search(self, criteria: str) -> list[int]:
         """UID SEARCH."""

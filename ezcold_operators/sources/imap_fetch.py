@@ -35,6 +35,25 @@ class Fetcher:
     def __init__(self, connection: Connection, folder: bytes, validity: int) -> None:
         self._connection, self._folder, self._validity = connection, folder, validity
 
+    def stream(self, parts: Sequence[Sequence[int]], items: str, depth: int) -> Iterator[Answer]:
+        """Like `fetch` for several parts, `depth` of them under way at once as long as nothing goes wrong."""
+        done = 0
+        try:
+            for found in self._connection.fetch_ahead(parts, items, depth):
+                done += 1
+                yield list(parts[done - 1]), found
+            return
+        except Refused as exc:
+            if exc.busy:
+                raise
+        except Cut:
+            self._connection.reconnect()
+            if not opens(self._connection, self._folder, self._validity):
+                yield from ((list(part), {}) for part in parts[done:])
+                return
+        for part in parts[done:]:
+            yield from self.fetch(part, items)
+
     def fetch(self, uids: Sequence[int], items: str) -> Iterator[Answer]:
         """Answers for all UIDs, in order, in as few parts as can be; a mail at fault has its ItemFailed alone.
 

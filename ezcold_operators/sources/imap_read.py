@@ -16,6 +16,8 @@ COUNT = 200
 """Mails by one command."""
 VOLUME = 8 * 1024 * 1024
 """Bytes by one command; the library holds about three times as much."""
+AHEAD = 2
+"""Commands under way: the server works on the next while the answer to one is written to disk."""
 PIECE = 1024 * 1024
 """Bytes of one piece of a mail that is larger than VOLUME."""
 HEADER = f"BODY.PEEK[HEADER]<0.{HEADER_LIMIT}>"
@@ -52,8 +54,8 @@ def read(connection: Connection, batch: Sequence[Listed]) -> Iterator[Taken]:
             yield from (Taken(item, None) for item in run)
             continue
         fetcher = Fetcher(connection, folder, validity)
-        for portion in portions(run):
-            yield from _take(fetcher, portion)
+        for large, group in groupby(portions(run), _is_large):
+            yield from _take(fetcher, list(group), large)
 
 
 def portions(run: Sequence[Listed]) -> Iterator[list[Listed]]:
@@ -70,10 +72,14 @@ def portions(run: Sequence[Listed]) -> Iterator[list[Listed]]:
         yield portion
 
 
-def _take(fetcher: Fetcher, portion: list[Listed]) -> Iterator[Taken]:
-    large = len(portion) == 1 and portion[0].size > VOLUME
-    items = {uid(item): item for item in portion}
-    for uids, answer in fetcher.fetch(list(items), PROOF if large else f"{PROOF} BODY.PEEK[]"):
+def _is_large(portion: list[Listed]) -> bool:
+    return portion[0].size > VOLUME
+
+
+def _take(fetcher: Fetcher, group: list[list[Listed]], large: bool) -> Iterator[Taken]:
+    items = {uid(item): item for portion in group for item in portion}
+    parts = [[uid(item) for item in portion] for portion in group]
+    for uids, answer in fetcher.stream(parts, PROOF if large else f"{PROOF} BODY.PEEK[]", 1 if large else AHEAD):
         if isinstance(answer, ItemFailed):
             yield Taken(items[uids[0]], _failing(answer))
             continue
