@@ -20,6 +20,7 @@ Node = tuple[bytes, int, int, int, int, int, int, bytes, int, int, int, int, int
 
 MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 STORAGE, STREAM, ROOT = 1, 2, 5
+_UNUSED = 0
 _LAST_SECTOR = 0xFFFFFFFA
 _PIECE = 1 << 20
 _HEADER = struct.Struct("<8s16s5H6s9I")
@@ -67,6 +68,7 @@ class CompoundFile:
         self._header = self._read_header()
         self._sectors = max(0, -(-self._length // self._header.sector_size) - 1)
         self._fat = self._read_fat()
+        self.unreachable = 0
         self.root = self._read_directory()
         # A broken chain here spoils short streams only, and is noticed where one of them is read.
         self._mini_chain = self._chain(self.root.start, strict=False)
@@ -186,11 +188,14 @@ class CompoundFile:
         if not nodes or nodes[0][2] != ROOT:
             raise Undecodable("the compound file has no root directory")
         root = self._entry(nodes[0])
-        self._fill(root, nodes)
+        self.unreachable = self._fill(root, nodes)
         return root
 
-    def _fill(self, root: Entry, nodes: list[Node]) -> None:
-        """Hang every reachable node below its storage; siblings form a binary tree, which may be lopsided or looped."""
+    def _fill(self, root: Entry, nodes: list[Node]) -> int:
+        """Hang every reachable node below its storage; siblings form a binary tree, which may be lopsided or looped.
+
+        :return: how many nodes in use no storage leads to, or are of no known kind: 0 unless the directory is damaged.
+        """
         seen = {0}
         waiting = [(nodes[0][6], root)]
         while waiting:
@@ -207,6 +212,7 @@ class CompoundFile:
             parent.children[key if key not in parent.children else f"{key}\0{number}"] = entry
             if entry.kind == STORAGE:
                 waiting.append((node[6], entry))
+        return sum(node[2] != _UNUSED and number not in seen for number, node in enumerate(nodes))
 
     def _entry(self, node: Node) -> Entry:
         name = node[0][: max(0, min(node[1], 64) - 2)].decode("utf-16-le", "replace")

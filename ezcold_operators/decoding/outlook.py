@@ -87,6 +87,8 @@ def open_outlook(part: Path, name: str | None, path: str, session: Unfolding) ->
         if not path and session.headers is None:
             session.headers = mapi.headers_of(message, message.time)
         _open_message(message, _TOP_HEADER, path, session)
+        if file.unreachable:
+            session.quarantine(f"{path or 'message'}: the file's directory is damaged, something may be missing")
 
 
 def _properties(file: CompoundFile, storage: Entry, header: int, codec: str | None) -> StoredProperties:
@@ -178,7 +180,7 @@ def _open_inner(found: StoredProperties, inner: Entry, method: int | None, path:
     if inner.kind == STREAM:
         content = Content(inner.size, partial(found.file.pieces, inner))
         attachments.add_value(found, content, path, "", session)
-    elif inner.child(_TABLE) is not None and method != mapi.OLE:
+    elif inner.child(_TABLE) is not None or method == mapi.EMBEDDED_MESSAGE:
         with session.entering(path, _size_below(inner)):
             embedded = _properties(found.file, inner, _EMBEDDED_HEADER, found.codec)
             _open_message(embedded, _EMBEDDED_HEADER, path, session)
