@@ -43,8 +43,11 @@ class EntraHttp:
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> httpx2.Response:
         known = {name: options[name] for name in ("params", "headers") if options.get(name)}
         data = options.get("data")
-        if data:
-            known["content" if isinstance(data, str | bytes) else "data"] = data
+        if isinstance(data, Mapping):
+            # msal gives its signed assertion as bytes, of which httpx2 would write the repr.
+            known["data"] = {name: _text(value) for name, value in data.items() if value is not None}
+        elif data:
+            known["content"] = data
         patience = Patience(_("the sign-in server"), self._settings.timeout)
         while True:
             try:
@@ -56,6 +59,10 @@ class EntraHttp:
                 time.sleep(patience.refused(answer.status_code, retry_after(answer.headers)))
                 continue
             return answer
+
+
+def _text(value: Any) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
 
 
 def refusal(answer: Mapping[str, Any], settings: Settings) -> EzcoldError:
