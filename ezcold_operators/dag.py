@@ -9,6 +9,7 @@ debts from being paid. `settle` is the only leaf and gives the run its colour. P
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.loader import find_scenarios, launcher_files, load_scenarios, read_launcher
 from ezcold_operators.config.scenario import Scenario
-from ezcold_operators.config.words import in_words
+from ezcold_operators.config.words import escape, in_words
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.operators.decode import DecodeOperator
 from ezcold_operators.operators.dispatch import DISPATCH, ColdDispatchOperator
@@ -186,7 +187,7 @@ def _invalid(dag_id: str, text: str, file: Path) -> DAG:
     """A DAG that says what is wrong on its page and, run, fails with the same words."""
     with DAG(
         dag_id,
-        doc_md=f"**{file.name}**\n\n```text\n{text}\n```\n",
+        doc_md=f"**{escape(file.name)}**\n\n{textwrap.indent(text, '    ', lambda _line: True)}\n",
         schedule=None,
         start_date=datetime(1990, 1, 1, tzinfo=ZoneInfo("UTC")),
         catchup=False,

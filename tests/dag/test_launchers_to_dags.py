@@ -133,7 +133,7 @@ def test_a_wrong_file_is_a_visible_dag_of_its_id_and_takes_no_other_along(folder
     assert dags["casse"].tags == {"ezcold", "ezcold:invalid"}
     (task,) = dags["casse"].tasks
     assert "casse.yaml" in task.text
-    assert task.text in dags["casse"].doc_md
+    assert all(line in dags["casse"].doc_md for line in task.text.splitlines())
     assert "ezcold:invalid" not in dags["bon"].tags
 
 
@@ -178,6 +178,14 @@ def test_a_missing_directory_is_one_visible_dag(tmp_path: Path) -> None:
     (dag,) = build(tmp_path / "nowhere").values()
     assert "ezcold:invalid" in dag.tags
     assert str(tmp_path / "nowhere") in dag.doc_md
+
+
+def test_what_a_wrong_file_quotes_is_shown_as_text_and_nothing_else(folder: Path) -> None:
+    (folder / "x.yaml").write_text('launcher: x\n"```\\n<script>": 1\n')
+    (dag,) = build(folder).values()
+    body = dag.doc_md.splitlines()[2:]
+    assert any("<script>" in line for line in body)
+    assert all(line.startswith("    ") for line in body)
 
 
 def test_one_dag_alone_is_built_from_its_own_file(folder: Path) -> None:
