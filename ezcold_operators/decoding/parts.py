@@ -72,7 +72,9 @@ def content_type(value: bytes | None, default: str) -> tuple[str, Parameters]:
         return default, {}
     main, parameters = parse_parameters(value)
     main = main.replace(" ", "")
-    return (main if _TYPE.fullmatch(main) else "text/plain"), parameters
+    if _TYPE.fullmatch(main):
+        return main, parameters
+    return ("multipart/mixed" if "boundary" in parameters else "text/plain"), parameters
 
 
 def boundary_of(parameters: Parameters) -> bytes | None:

@@ -139,6 +139,7 @@ class _Walker:
         """A multipart whose boundary never came: take the boundary that is really used there."""
         boundary = self.guess(multipart.start, end)
         if boundary is None:
+            self.partless(multipart.fields, join(multipart.message.prefix, multipart.path or "1"))
             return
         floor = len(self.stack)
         multipart.boundary = boundary
@@ -149,6 +150,12 @@ class _Walker:
         self.gap = multipart.start
         self.region(floor, multipart.start, end)
         self.next_lf, self.next_cr = kept
+
+    def partless(self, fields: Fields, place: str) -> None:
+        """A multipart without parts: harmless if it is empty, but a name or a disposition in its header promises."""
+        announced = b"".join(fields.values.get(b"content-disposition", []) + fields.values.get(b"content-type", []))
+        if b"name" in announced.lower() or b"attachment" in announced.lower():
+            self.session.quarantine(f"part {place} announces a file, and no part is found in it")
 
     def guess(self, start: int, end: int) -> bytes | None:
         """The first line in a region that looks like a boundary: two dashes, and a part's header after it."""
@@ -218,7 +225,10 @@ class _Walker:
         boundary = boundary_of(parameters) or self.guess(fields.body, end)
         if not boundary:
             # nothing like a part in it: a gap, checked like every gap; if it is encoded, its parts show after decoding
-            return not self.encoded(fields)
+            if self.encoded(fields):
+                return False
+            self.partless(fields, join(message.prefix, path or "1"))
+            return True
         if self.encoded(fields) and self.guesses < MOST_GUESSES:
             self.guesses += 1
             if self.raw.find(b"--" + boundary, fields.body, end) < 0:
@@ -236,6 +246,8 @@ class _Walker:
     def content_type(self, fields: Fields, default: str, end: int) -> tuple[str, Parameters]:
         """The declared type; of several Content-Type fields the one whose boundary is really there."""
         media_type, parameters = content_type(fields.first(b"content-type"), default)
+        if not media_type.startswith(("text/", "multipart/")) or "name" in parameters:
+            return media_type, parameters
         for value in fields.values.get(b"content-type", ())[1:10]:
             other = content_type(value, default)
             boundary = boundary_of(other[1]) if other[0].startswith("multipart/") else None
