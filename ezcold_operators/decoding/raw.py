@@ -87,7 +87,7 @@ class Raw:
             return text.rstrip(b"\r"), start + len(head)
         following = self.find(b"\n", start + len(head))
         following = self.size if following < 0 else following + 1
-        lone = self.find(b"\r", start + len(head), following)
+        lone = self.find(b"\r", start + len(text.rstrip(b"\r")), following)
         if lone >= 0 and self.read(lone, following).strip(b"\r\n"):
             following = lone + 1
         return text.rstrip(b"\r"), following

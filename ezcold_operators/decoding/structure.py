@@ -41,6 +41,8 @@ class _Walker:
         self.gap = 0
         self.guesses = 0
         self.next_lf = self.next_cr = -2
+        first = raw.find(b"\n", 0, 4096)
+        self.doubled = first > 1 and raw.read(first - 2, first) == b"\r\r"
 
     def run(self, message: Message) -> Tree:
         body = self.entity(0, self.raw.size, message, None, "text/plain")
@@ -182,9 +184,10 @@ class _Walker:
     def before(self, line: int, start: int) -> int:
         """The offset before the line end that precedes `line`: it belongs to the boundary (RFC 2046 5.1.1)."""
         tail = self.raw.read(max(line - 3, start, 0), line)
-        if tail.endswith(b"\n"):
-            return line - (len(tail) - len(tail[:-1].rstrip(b"\r")))
-        return line - 1 if tail.endswith(b"\r") else line
+        for end in (b"\r\r\n", b"\r\n") if self.doubled else (b"\r\n",):
+            if tail.endswith(end):
+                return line - len(end)
+        return line - 1 if tail.endswith((b"\n", b"\r")) else line
 
     def entity(self, start: int, end: int, message: Message, parent: Multipart | None, default: str) -> int:
         """Read a part's header at `start`, and those of mails inside it; returns where its body begins."""

@@ -131,7 +131,9 @@ def quoted_printable_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
         data = kept + piece if kept else piece
         cut = data.rfind(b"\n") + 1
         if cut < len(data) - 65536 or not cut:
-            cut = max(data.rfind(b"=", len(data) - 200), 0) or len(data)
+            # no line end near: an escape or a soft break may be cut, so the last "=" waits for the next piece
+            escape = data.rfind(b"=", max(len(data) - 200, 0))
+            cut = len(data) if escape < 0 else escape
         data, kept = data[:cut], data[cut:]
         yield _quoted_printable(data)
     if kept:

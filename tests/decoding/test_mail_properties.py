@@ -123,7 +123,7 @@ def test_a_mail_gives_what_it_was_made_of(tree: Leaf | Group) -> None:
     assert found == [(unicodedata.normalize("NFC", leaf.name), leaf.data) for leaf in leaves(tree)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=400), st.integers(1, 50), st.integers(1, 60), st.binary(max_size=4))
 def test_base64_in_pieces_with_junk(data: bytes, width: int, size: int, junk: bytes) -> None:
     symbols = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
@@ -133,14 +133,14 @@ def test_base64_in_pieces_with_junk(data: bytes, width: int, size: int, junk: by
     assert b"".join(base64_pieces(lines[at : at + size] for at in range(0, len(lines), size))) == data
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=400), st.integers(1, 400))
 def test_quoted_printable_in_pieces(data: bytes, size: int) -> None:
     text = quoted_printable(data)
     assert b"".join(quoted_printable_pieces(text[at : at + size] for at in range(0, len(text), size))) == data
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"a", b"--", b"bc", b"\r\r\n"]), max_size=80), st.integers(4, 16)
 )
