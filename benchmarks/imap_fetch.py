@@ -7,14 +7,13 @@ ImapHook, imap_tools and getmail6, on the same Dovecot in the same run; on loopb
 from __future__ import annotations
 
 import argparse
+import contextlib
 import imaplib
-import subprocess
-import sys
-import tempfile
+import io
+import json
 from collections.abc import Callable
-from pathlib import Path
 
-from benchmarks.mailbox import filled, line, measure
+from benchmarks.mailbox import filled, getmail, line, measure
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import SourceConfig
 from ezcold_operators.sources.imap import ImapSource
@@ -66,28 +65,13 @@ def airflow_hook(port: int) -> tuple[int, int]:
     """Airflow's ImapHook: attachments by name, one FETCH a mail."""
     import os
 
-    os.environ["AIRFLOW_CONN_BENCH"] = f"imap://bench:bench@localhost:{port}/?use_ssl=false"
+    settings = {"host": "localhost", "port": port, "login": "bench", "password": "bench", "extra": {"use_ssl": False}}
+    os.environ["AIRFLOW_CONN_BENCH"] = json.dumps({"conn_type": "imap"} | settings)
     from airflow.providers.imap.hooks.imap import ImapHook
 
-    with ImapHook("bench") as hook:
+    with contextlib.redirect_stdout(io.StringIO()), ImapHook("bench") as hook:  # it logs a line for each attachment
         found = hook.retrieve_mail_attachments(".*", check_regex=True)
     return len(found), sum(len(payload) for _, payload in found)
-
-
-def getmail(port: int) -> tuple[int, int]:
-    """getmail6 into a Maildir (it writes and syncs files, which the others here do not)."""
-    with tempfile.TemporaryDirectory() as home:
-        for part in ("cur", "new", "tmp"):
-            (Path(home) / "box" / part).mkdir(parents=True)
-        (Path(home) / "rc").write_text(
-            f"[retriever]\ntype = SimpleIMAPRetriever\nserver = localhost\nport = {port}\nusername = bench\n"
-            f"password = bench\nmailboxes = ('INBOX',)\n[destination]\ntype = Maildir\npath = {home}/box/\n"
-            "[options]\nread_all = true\ndelete = false\nverbose = 0\n"
-        )
-        command = [str(Path(sys.executable).parent / "getmail"), "--getmaildir", home, "--rcfile", f"{home}/rc"]
-        subprocess.run(command, check=True, capture_output=True)
-        files = list((Path(home) / "box" / "new").iterdir())
-        return len(files), sum(file.stat().st_size for file in files)
 
 
 def main() -> None:
@@ -108,7 +92,10 @@ def main() -> None:
                 measure("imap_tools, bulks of 200", lambda: imap_tools(port))
                 if not options.quick:
                     measure("Airflow ImapHook", lambda: airflow_hook(port))
-                    measure("getmail6, to a Maildir", lambda: getmail(port))
+                    measure(
+                        "getmail6, to a Maildir",
+                        lambda: getmail(f"type = SimpleIMAPRetriever\nport = {port}\nmailboxes = ('INBOX',)\n"),
+                    )
                 print(f"   ezcold: {ours / base:.2f} x raw batches; {single / ours:.1f} times faster than one by one")
 
 

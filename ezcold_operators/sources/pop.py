@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import IO
 
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After, Launcher, SourceConfig
@@ -72,6 +73,7 @@ class PopSession:
         self._pop: Pop | None = Pop(credentials)
         self._seen: Snapshot | None = None
         self._marks: dict[str, str] = {}
+        self._unfinished: set[str] = set()
         self.place = f"pop:{self._pop.login}@{self._pop.host.lower()}:{self._pop.port}"
 
     def __repr__(self) -> str:
@@ -88,12 +90,21 @@ class PopSession:
         if self._pop is not None:
             self._pop.drop()
         self._pop = self._seen = None
+        self._unfinished.clear()
 
     def close(self) -> None:
-        """End the session; nothing is deleted by it."""
-        if self._pop is not None:
+        """End the session; nothing is deleted by it.
+
+        With QUIT only if all that was downloaded was also read to its end: Gmail never shows again what a session
+        downloaded and ended with QUIT, whatever became of it here.
+        """
+        if self._pop is not None and not self._unfinished and not (self._seen and self._seen.bodies):
             self._pop.leave()
-        self._pop = self._seen = None
+        self.drop()
+
+    def _to_its_end(self, item: Listed, body: IO[bytes]) -> Iterator[bytes]:
+        yield from blocks(body)
+        self._unfinished.discard(item.key)
 
     # What is there
 
@@ -179,8 +190,9 @@ class PopSession:
                     if isinstance(answer, Refused):
                         yield Taken(item, _failing(ItemFailed(_unreadable(answer))))
                     else:
+                        self._unfinished.add(item.key)
                         with answer:
-                            yield Taken(item, blocks(answer))
+                            yield Taken(item, self._to_its_end(item, answer))
         finally:
             answers.close()
 
@@ -203,6 +215,8 @@ class PopSession:
             yield from self._delete(batch[start : start + PER_SESSION])
 
     def _delete(self, items: Sequence[Listed]) -> Iterator[Outcome]:
+        if self._unfinished:
+            self.drop()  # see close
         seen = self._snapshot()
         numbers = seen.numbers(items)
         seen.prove([n for n in numbers if n is not None])

@@ -272,6 +272,15 @@ class Dovecot:
             self._process.wait(20)
             self.kill()
 
+    def quiet(self, login: str) -> None:
+        """Wait until the server has noticed that the user's sessions are over; it writes its lists when they end."""
+        command = ["/usr/bin/doveadm", "-c", str(self.config), "who", "-1", login]
+        deadline = time.monotonic() + 20
+        while login in subprocess.run(command, capture_output=True, text=True).stdout.split():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"a session of {login} does not end")
+            time.sleep(0.02)
+
     def logs(self) -> str:
         """What it wrote."""
         return "".join(f.read_text(errors="replace") for f in (self.run / "stderr", self.run / "log") if f.exists())

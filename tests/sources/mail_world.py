@@ -51,6 +51,7 @@ class MailWorld(World):
         self.box.remove(self.labels[name])
 
     def replace(self, name: str, data: bytes) -> None:
+        self.server.quiet(self.box.login)
         self.vanish(name)
         self.put(name, data)
         uidlist = self.box.root / "dovecot-uidlist"
@@ -60,6 +61,7 @@ class MailWorld(World):
         os.utime(uidlist)
 
     def renumber(self) -> bool:
+        self.server.quiet(self.box.login)
         self.box.edit_uids(validity=self.box.validity() + 1000)
         return True
 

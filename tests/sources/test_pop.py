@@ -181,6 +181,19 @@ class TestSessions:
                 next(taken.chunks)
             assert bodies(session, items[50:52]) == [mail(n, b"z" * 20_000) for n in (50, 51)]
 
+    def test_quit_is_said_only_if_what_was_downloaded_was_read(self, dovecot: Dovecot, new_user: NewUser) -> None:
+        """Gmail hides what was downloaded in a session that ended with QUIT."""
+        box = new_user()
+        items = filled(dovecot, box, 3)
+        for wanted, said in ((3, True), (2, True), (None, False)):
+            with Proxy("127.0.0.1", dovecot.pop) as proxy:
+                with pop().open(plain(dovecot, box, proxy.port)) as session:
+                    if wanted is None:
+                        next(iter(session.read(items)))
+                    else:
+                        assert len(bodies(session, items[:wanted])) == wanted
+                assert (b"QUIT" in proxy.received) == said
+
 
 class TestBadNetwork:
     @pytest.mark.parametrize("after_bytes", [0, 3, 30_000, 100_000])
