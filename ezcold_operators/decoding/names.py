@@ -14,6 +14,7 @@ from functools import lru_cache
 
 _WORD = re.compile(rb"=\?([^?\s]{1,75})\?([bBqQ])\?")
 _PARAMETER = re.compile(rb"[\s;]*([^\s=;\"]{1,200}?)\s*=\s*")
+_COMMENT = re.compile(rb"\s*\([^()]{0,200}\)")
 _QUOTE_END = re.compile(rb'"(?=\s*(?:;|$|\([^()]{0,200}\)\s*(?:;|$)|[A-Za-z-]+\*?(?:\d+\*?)?=))')
 _NEXT_PARAMETER = re.compile(rb";\s*[A-Za-z-]+\*?(?:\d+\*?)?\s*=")
 _SECTION = re.compile(r"^([^*]+)(?:\*(\d{1,4}))?(\*)?$")
@@ -129,6 +130,9 @@ def parse_parameters(value: bytes) -> tuple[str, dict[str, list[tuple[int | None
 
 def _main_value(value: bytes) -> tuple[str, int]:
     """The part before the parameters, and where they begin; a semicolon, or the whole main value, may be missing."""
+    start = _COMMENT.match(value)
+    if start:
+        value = b" " * start.end() + value[start.end() :]
     semicolon = value.find(b";")
     first = value if semicolon < 0 else value[:semicolon]
     equals = first.find(b"=")

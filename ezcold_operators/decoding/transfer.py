@@ -13,6 +13,7 @@ _BLANKS = b"\r\n\t \x0b\x0c\x00"
 _SYMBOLS = bytes(range(48, 58)) + bytes(range(65, 91)) + bytes(range(97, 123)) + b"+/"
 _JUNK = bytes(set(range(256)) - set(_SYMBOLS) - {ord("=")})
 MOST_PADDINGS = 2_000_000
+_COMMENT = re.compile(rb"\([^()]{0,200}\)")
 _WORDS = re.compile(rb"[A-Za-z0-9+/=][ \t]+[A-Za-z0-9+/=]")
 _PADDING = re.compile(rb"=+")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r*\n|\r)")
@@ -32,7 +33,8 @@ def encoding_of(value: bytes | None) -> str:
 
     Blanks, comments, quotes, `base-64`, `x-uue` and the like are understood; an unknown word is "?" + the word.
     """
-    word = re.sub(rb"[^a-z0-9]", b"", (value or b"").split(b";")[0].split(b"(")[0].strip().lower()[:100])
+    plain = _COMMENT.sub(b"", (value or b"")[:1000]).split(b";")[0]
+    word = re.sub(rb"[^a-z0-9]", b"", plain.partition(b"(")[0].lower()[:100])
     if word in (
         b"",
         b"7bit",

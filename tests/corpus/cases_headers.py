@@ -34,6 +34,9 @@ def blocks() -> list[Case]:
         broken("invalid_type", b'Content-Type: pdf; name="a.pdf"\n' + CTE + b"\n"),
         broken("empty_type", b'Content-Type:\nContent-Disposition: attachment; filename=a.pdf\n' + CTE + b"\n"),
         broken("blank_in_type", b'Content-Type: application / pdf; name="a.pdf"\n' + CTE + b"\n"),
+        broken("comments_first", TYPE.replace(b": ", b": (scan) ") + CTE.replace(b": ", b": (x) ") + b"\n"),
+        Case("header_damaged_multipart",
+             mail(TEXT, pdf("a.pdf")).replace(b"multipart/mixed", b"multipart/m\0ixed"), FOUND),
         broken("5000_fields", TYPE + b"X-Rien: 1\n" * 5000 + CTE + b"\n"),
         broken("long_field", TYPE + b"X-Rien: " + b"x" * 300_000 + b"\n" + CTE + b"\n"),
         Case("header_no_separator", HEAD + b'Content-Type: multipart/mixed; boundary="=_f"\r\n--=_f\r\n' + pdf("a.pdf")
