@@ -22,11 +22,11 @@ from ezcold_operators.sources.graph.gate import IN_FLIGHT
 from ezcold_operators.sources.graph.messages import address
 from ezcold_operators.sources.graph.references import references
 
-AHEAD = 12
-"""Mails downloaded or being downloaded before their turn."""
+AHEAD = 60
+"""Mails downloaded or being downloaded before their turn: enough that asking for their links holds nobody up."""
 BUFFERED = 256 * 1024 * 1024
 """Bytes of finished downloads on disk beyond which no further one is begun."""
-IN_MEMORY = 1024 * 1024
+IN_MEMORY = 256 * 1024
 PIECE = 256 * 1024
 
 

@@ -20,6 +20,8 @@ REFERENCE = "referenceattachment"
 def references(client: GraphClient, group: Sequence[Listed]) -> dict[str, list[dict[str, str]]]:
     """By key, for mails that have some: `[{"name": ..., "url": ...}]`; url '' where Graph tells none.
 
+    The mails are asked about one after the other, in one slot, while the others go on downloading.
+
     :param group: at most 20 mails; those without attachments are not asked about.
     """
     pending = [listed for listed in group if listed.handle.get("attachments", True)][:BATCH_LIMIT]
@@ -32,7 +34,7 @@ def references(client: GraphClient, group: Sequence[Listed]) -> dict[str, list[d
             for one in pending
         ]
         try:
-            answers = client.batch(parts)
+            answers = client.batch(parts, series=True)
         except Lost as lost:
             client.pause(patience.cut(str(lost), connected=True))
             continue
@@ -42,7 +44,7 @@ def references(client: GraphClient, group: Sequence[Listed]) -> dict[str, list[d
                 links = _links(client, one, answer)
                 if links:
                     found[one.key] = links
-            elif answer.status in {0, 401, 408, 429} or answer.status >= 500:
+            elif answer.status in {0, 401, 408, 424, 429} or answer.status >= 500:
                 again.append(one)
         if len(again) == len(pending):
             client.pause(patience.cut(f"{answers[0].status}", connected=True))
