@@ -109,6 +109,51 @@ def why(text: Annotated[str, typer.Argument(help=_("part of a name, subject, sen
     return command.why(text, as_json)
 
 
+quarantine = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(quarantine, name="quarantine", help=_("What waits for a person: see it, replay it, dismiss it."))
+Items = Annotated[list[int] | None, typer.Argument(metavar="[ITEM]...", help=_("ids of items"))]
+OfLauncher = Annotated[str | None, typer.Option("--launcher", metavar="ID", help=_("of this launcher"))]
+All = Annotated[bool, typer.Option("--all", help=_("all of it"))]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=_("why, for the record"))]
+
+
+@quarantine.command("list", help=_("Items in quarantine with their reasons; launchers without a file that still owe."))
+def quarantine_list(launcher: OfLauncher = None, as_json: AsJson = False) -> int:
+    from ezcold_operators.cli import quarantine as command
+
+    return command.show(launcher, as_json)
+
+
+@quarantine.command("replay", help=_("Out of quarantine: the next run reads, decodes, judges, sends again."))
+def quarantine_replay(items: Items = None, launcher: OfLauncher = None, everything: All = False,
+                      as_json: AsJson = False) -> int:  # fmt: skip
+    from ezcold_operators.cli import quarantine as command
+
+    return command.replay(items or [], launcher, everything, as_json)
+
+
+@quarantine.command("dismiss", help=_("Give up: never sent, left at its source as it is, settled here."))
+def quarantine_dismiss(
+    items: Items = None, launcher: OfLauncher = None, everything: All = False,
+    owed: Annotated[bool, typer.Option("--owed", help=_("also what is still owed"))] = False,
+    reason: Reason = "", as_json: AsJson = False,
+) -> int:  # fmt: skip
+    from ezcold_operators.cli import quarantine as command
+
+    return command.dismiss(items or [], launcher, everything, owed, reason, as_json)
+
+
+@app.command(help=_("Send a document once more, or to a scenario that never had it."))
+def resend(
+    what: Annotated[str, typer.Argument(metavar="ITEM|dDOCUMENT", help=_("12: item 12; d12: document 12 (see why)"))],
+    to: Annotated[str, typer.Option("--to", metavar="SCENARIO", help=_("id of scenarios.yaml"))],
+    reason: Reason = "", as_json: AsJson = False,
+) -> int:  # fmt: skip
+    from ezcold_operators.cli import resend as command
+
+    return command.resend(what, to, reason, as_json)
+
+
 @app.command(help=_("Sign in to Microsoft 365 for a launcher, with a code to type on a page."))
 def login(file: File) -> int:
     from ezcold_operators.cli import login as command

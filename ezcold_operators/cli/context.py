@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.config.settings import Settings
+from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
-from ezcold_operators.rooms.base import Progress, no_progress
+from ezcold_operators.ledger.ledger import Ledger
+from ezcold_operators.ledger.people import Decision
+from ezcold_operators.rooms.base import Progress, ledger_url, no_progress
 
 
 def load(file: Path) -> tuple[Launcher, dict[str, Scenario], Settings]:
@@ -39,9 +42,41 @@ def airflow_connection(conn_id: str) -> Credentials | None:
     home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
     if not (home / "airflow.cfg").exists() and "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in os.environ:
         return None
-    from ezcold_operators.operators.connections import from_metadata
+    with redirect_stdout(sys.stderr):  # Airflow sets up logging to stdout, which belongs to the answer
+        from ezcold_operators.operators.connections import from_metadata
 
-    return from_metadata(conn_id)
+        return from_metadata(conn_id)
+
+
+@contextmanager
+def open_ledger() -> Iterator[tuple[Ledger, Settings]]:
+    """The ledger that `run` and the tasks use, and the settings, for commands that are not about one launcher.
+
+    :raises ConfigurationError: :raises LedgerUnavailable:
+    """
+    connections.set_fallback(airflow_connection)
+    settings = Settings.from_env()
+    with Ledger.open(ledger_url(settings, connections.resolve)) as ledger:
+        yield ledger, settings
+
+
+def living(settings: Settings) -> set[str]:
+    """Ids of the launchers that have a file, a wrong one included; none where there is no such folder."""
+    try:
+        return {one.id for one in loader.load_directory(settings.launchers_dir)}
+    except ConfigurationError:
+        return set()
+
+
+def new_decision(reason: str = "") -> Decision:
+    """A decision of the person at this terminal."""
+    import getpass
+
+    try:
+        who = getpass.getuser()
+    except (OSError, KeyError):
+        who = str(os.getuid())
+    return Decision(new_run_id(), who, reason.strip())
 
 
 def new_run_id() -> str:
@@ -81,7 +116,5 @@ def progress() -> Iterator[Progress]:
 def ledger_name(settings: Settings) -> str:
     """Which ledger this is, for a person; no password."""
     from sqlalchemy.engine import make_url
-
-    from ezcold_operators.rooms.base import ledger_url
 
     return make_url(ledger_url(settings, connections.resolve)).render_as_string(hide_password=True)

@@ -50,7 +50,7 @@ def _show(one: dict[str, Any]) -> None:
     item = one["item"]
     names = {d["id"]: d["name"] or _("(no name)") for d in one["documents"]}
     title = item["subject"] or item["name"] or item["source_key"]
-    print(f"{title}  [{item['launcher']}, {STATES.get(item['state'], item['state'])}]")
+    print(f"{item['id']}  {title}  [{item['launcher']}, {STATES.get(item['state'], item['state'])}]")
     for label, value in ((_("from"), item["sender"]), (_("source"), item["source_key"]), ("sha256", item["sha256"])):
         if value:
             print(f"  {label}: {value}")
@@ -59,7 +59,8 @@ def _show(one: dict[str, Any]) -> None:
         parts = [_when(event["at"]), WORDS.get(event["what"], event["what"]), name, event["detail"], event["run_id"]]
         print("  " + "  ".join(part for part in parts if part))
     for d in one["deliveries"]:
-        line = f"  {names.get(d['document_id'], '?')} -> {d['scenario']}: {STATES.get(d['state'], d['state'])}"
+        state = STATES.get(d["state"], d["state"])
+        line = f"  d{d['document_id']} {names.get(d['document_id'], '?')} -> {d['scenario']}: {state}"
         print("  ".join(part for part in (line, d["receipt"] or d["last_error"]) if part))
     if item["reason"]:
         print(f"  {item['reason']}")
@@ -76,5 +77,7 @@ WORDS = {
     "decoded": _("decoded, documents:"), "undecoded": _("could not be decoded"), "accepted": _("accepted for"),
     "rejected": _("left out"), "quarantined": _("quarantined"), "sent": _("sent to"), "refused": _("refused by"),
     "acknowledged": _("acknowledged at the source:"), "settled": _("settled"),
-    "failed": _("could not be acknowledged"), "renamed": _("launcher renamed from"), "envelope": _("envelope"),
+    "failed": _("could not be acknowledged"), "replayed": _("taken out of quarantine by"),
+    "dismissed": _("dismissed by"), "resent": _("to be sent again to"),
+    "renamed": _("launcher renamed from"), "envelope": _("envelope"),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.items import ATTEMPTS, quarantine
 from ezcold_operators.ledger.ledger import Ledger
-from ezcold_operators.ledger.tables import delivery, document, item
+from ezcold_operators.ledger.tables import delivery, document, event, item
 
 OPEN = ("owed", "sending")
 CLOSED = ("sent", "dismissed")
@@ -158,6 +158,8 @@ def refused(ledger: Ledger, conn: Connection, run_id: str, launcher: str, row: A
     out = last or attempts >= ATTEMPTS
     values = {"attempts": attempts, "last_error": clean(error), "claimed_by": None, "claimed_until": None,
               "state": "quarantined" if out else "owed"}  # fmt: skip
+    if not last:  # its part was thrown away: nothing of it may have gone in
+        values |= {"token": "", "part": "", "final": "", "identity": ""}
     moved = conn.execute(
         update(delivery).where(delivery.c.id == row.id, delivery.c.state.in_(OPEN)).values(values)
     ).rowcount
@@ -171,8 +173,12 @@ def refused(ledger: Ledger, conn: Connection, run_id: str, launcher: str, row: A
 
 
 def orphans(conn: Connection, launcher: str, affiliated: Sequence[str]) -> list[int]:
-    """Open deliveries to scenarios that this launcher is no longer affiliated to."""
-    where = [delivery.c.launcher == launcher, delivery.c.state.in_(OPEN)]
+    """Open deliveries to scenarios that this launcher is no longer affiliated to, and that nobody asked for."""
+    asked = select(event.c.id).where(
+        event.c.document_id == delivery.c.document_id, event.c.item_id == delivery.c.item_id,
+        event.c.what == "resent", event.c.detail.startswith(delivery.c.scenario + ": "),
+    )  # fmt: skip
+    where = [delivery.c.launcher == launcher, delivery.c.state.in_(OPEN), ~asked.exists()]
     if affiliated:
         where.append(delivery.c.scenario.not_in(affiliated))
     return list(conn.execute(select(delivery.c.id).where(*where).order_by(delivery.c.id)).scalars())

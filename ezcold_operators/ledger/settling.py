@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, select, update
 from ezcold_operators.ledger.deliveries import unsettled_filter
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.ledger import Ledger
-from ezcold_operators.ledger.tables import delivery, document, item
+from ezcold_operators.ledger.tables import delivery, document, event, item
 
 
 def ready(conn: Connection, launcher: str, after_id: int, limit: int) -> list[Any]:
@@ -32,11 +32,15 @@ def ready(conn: Connection, launcher: str, after_id: int, limit: int) -> list[An
 
 
 def ready_duplicates(conn: Connection, launcher: str, after_id: int, limit: int) -> list[Any]:
-    """Duplicates whose original is settled, with what was wanted of the original."""
+    """Duplicates whose original is settled, with what was wanted of the original.
+
+    `dismissed`: a person gave the original up, so no copy of it may leave its source.
+    """
     original = item.alias("original")
     wanted = select(delivery.c.id).where(delivery.c.item_id == original.c.id).exists().label("wanted")
+    given_up = select(event.c.id).where(event.c.item_id == original.c.id, event.c.what == "dismissed")
     query: Select[Any] = (
-        select(item, wanted)
+        select(item, wanted, given_up.exists().label("dismissed"))
         .join(original, original.c.id == item.c.duplicate_of)
         .where(item.c.launcher == launcher, item.c.state == "decoded", original.c.state == "settled",
                item.c.id > after_id)

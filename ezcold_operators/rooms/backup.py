@@ -1,4 +1,4 @@
-"""The local backup that a person can browse: <home>/backup/<launcher>/<date>/<item> <label>/. And what is swept away.
+"""The local backup that a person can browse: <home>/backup/<launcher>/<day taken>/<item> <label>/. And the sweep.
 
 Files are hard links into the stage where possible: no second copy of the bytes, and they outlive the blob.
 """
@@ -39,8 +39,8 @@ def keep(river: River, rows: Sequence[Any], documents: Sequence[Any]) -> None:
 def _keep_one(river: River, row: Any, documents: Sequence[Any]) -> None:
     if row.sha256 is None or row.duplicate_of is not None or not river.stage.has(row.sha256):
         return
-    seconds = row.received_at if row.received_at is not None else row.staged_at
-    day = datetime.fromtimestamp(seconds, tz=ZoneInfo(river.launcher.timezone)).date().isoformat()
+    # The day it was taken: an old archive dated by its own files would be past its keep_days at once.
+    day = datetime.fromtimestamp(row.staged_at, tz=ZoneInfo(river.launcher.timezone)).date().isoformat()
     label = row.subject or row.name.rsplit("/", 1)[-1]
     folder = river.backups() / day / safe_name(f"{row.id} {label}"[:80])
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,9 +19,10 @@ BATCH = 200
 BATCH_BYTES = 64_000_000
 
 
-def dispatch(river: River, scenario_id: str) -> dict[str, Any]:
+def dispatch(river: River, scenario_id: str, only: Sequence[int] | None = None) -> dict[str, Any]:
     """Pay what the launcher owes to one scenario.
 
+    :param only: ids of the deliveries to pay; default all.
     :raises ConfigurationError: the scenario is unknown or its entrance is set up wrong.
     :raises ScenarioUnavailable: :raises AuthenticationFailed: after what could be sent was sent.
     """
@@ -29,7 +30,7 @@ def dispatch(river: River, scenario_id: str) -> dict[str, Any]:
     if scenario is None:
         raise ConfigurationError(_("there is no scenario {id} in scenarios.yaml").format(id=scenario_id))
     credentials = river.credentials(scenario.connection) if scenario.connection else None
-    room = _Dispatch(river, scenario)
+    room = _Dispatch(river, scenario, only)
     with claims.renewed(river.ledger, delivery):
         with cold.create(scenario).open(credentials) as entrance:
             room.recover(entrance)
@@ -43,8 +44,8 @@ def dispatch(river: River, scenario_id: str) -> dict[str, Any]:
 class _Dispatch:
     """One scenario's dispatch in one run: its counts, and the trouble that it met."""
 
-    def __init__(self, river: River, scenario: Scenario) -> None:
-        self.river, self.scenario = river, scenario
+    def __init__(self, river: River, scenario: Scenario, only: Sequence[int] | None = None) -> None:
+        self.river, self.scenario, self.only = river, scenario, only
         self.sent = self.refused = 0
         self.trouble: EzcoldError | None = None
 
@@ -54,6 +55,8 @@ class _Dispatch:
         while self.trouble is None:
             with self.river.ledger.transaction("dispatch.claim") as conn:
                 where = deliveries.open_claimable(self.river.id, self.scenario.id, state)
+                if self.only is not None:
+                    where &= delivery.c.id.in_(self.only)
                 ids = claims.claim(self.river.ledger, conn, delivery, where, BATCH, last)
                 rows = deliveries.rows(conn, ids) if ids else []
             if not rows:

@@ -73,8 +73,8 @@ class _Settling:
             last = rows[-1].id
             with self.river.ledger.read() as conn:
                 backup.keep(self.river, rows, settling.documents_of(conn, [row.id for row in rows]))
-            for (place, wanted), group in groupby(sorted(rows, key=_group), key=_group):
-                self._settle(place, list(group), self._after(wanted))
+            for (place, wanted, dismissed), group in groupby(sorted(rows, key=_group), key=_group):
+                self._settle(place, list(group), After() if dismissed else self._after(wanted))
 
     def _after(self, wanted: bool) -> After:
         source = self.river.launcher.source
@@ -127,8 +127,8 @@ class _Settling:
                 settling.not_acknowledged(*args)
 
 
-def _group(row: Any) -> tuple[str, bool]:
-    return row.place, bool(row.wanted)
+def _group(row: Any) -> tuple[str, bool, bool]:
+    return row.place, bool(row.wanted), bool(getattr(row, "dismissed", False))
 
 
 def _listed(row: Any) -> Listed:
