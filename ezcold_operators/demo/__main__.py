@@ -20,6 +20,7 @@ from rich.console import Console
 from ezcold_operators.demo.airflow import LOGIN, ROOT, Airflow
 from ezcold_operators.demo.mails import scans
 from ezcold_operators.demo.mailserver import MailServer
+from ezcold_operators.demo.processes import Processes
 from ezcold_operators.demo.report import show
 from ezcold_operators.i18n import _
 
@@ -207,34 +208,33 @@ def _demo(console: Console) -> int:
         "EZCOLD_SCENARIOS": str(HOME / "scenarios.yaml"),
         "EZCOLD_LEDGER_URL": "",
     }
-    with Airflow(HOME / "airflow", settings) as airflow:
-        server = MailServer(airflow.processes)
-        airflow.env["AIRFLOW_CONN_DEMO_MAIL"] = airflow.processes.env["AIRFLOW_CONN_DEMO_MAIL"] = server.connection
+    with Processes(HOME / "logs", os.environ) as others:
+        server = MailServer(others)
+        settings["AIRFLOW_CONN_DEMO_MAIL"] = server.connection
         console.print(
             _("A mail server on 127.0.0.1:{port} holds {mails} mails; {files} files wait").format(
                 port=server.port, mails=server.fill(), files=len(scans())
             )
         )
-        start(console, airflow)
-        with progress(console) as say:
-            wait_for_dags(airflow, say)
-            states = run_both(airflow, say)
-        count = show(console, HOME / "ezcold" / "ledger.db", list(LAUNCHERS), HOME / "ged" / "ocr" / "wait")
-        folders = ", ".join(f"{name} {number}" for name, number in sorted(server.folders().items()))
-        console.print(
-            _("\nRuns: {runs}. Mails now: {folders}.").format(
-                runs=", ".join(f"{name} {state}" for name, state in states.items()), folders=folders
-            )
-        )
-        address(console, airflow)
-        if os.environ.get("EZCOLD_DEMO_EXIT") != "1":
-            console.print(
-                _("Launchers: {home}/launchers. Put a PDF into {home}/scans and run courrier_scan again.").format(
-                    home=HOME
-                )
-            )
-            wait_for_the_end(console)
-        return int(set(states.values()) != {"success"} or count == 0)
+        with Airflow(HOME / "airflow", settings) as airflow:
+            return _play(console, airflow, server)
+
+
+def _play(console: Console, airflow: Airflow, server: MailServer) -> int:
+    start(console, airflow)
+    with progress(console) as say:
+        wait_for_dags(airflow, say)
+        states = run_both(airflow, say)
+    count = show(console, HOME / "ezcold" / "ledger.db", list(LAUNCHERS), HOME / "ged" / "ocr" / "wait")
+    runs = ", ".join(f"{name} {state}" for name, state in states.items())
+    folders = ", ".join(f"{name} {number}" for name, number in sorted(server.folders().items()))
+    console.print(_("\nRuns: {runs}. Mails now: {folders}.").format(runs=runs, folders=folders))
+    address(console, airflow)
+    if os.environ.get("EZCOLD_DEMO_EXIT") != "1":
+        text = _("Launchers: {home}/launchers. Put a PDF into {home}/scans and run courrier_scan again.")
+        console.print(text.format(home=HOME))
+        wait_for_the_end(console)
+    return int(set(states.values()) != {"success"} or count == 0)
 
 
 def bare(console: Console) -> int:

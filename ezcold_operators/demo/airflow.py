@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -23,22 +24,33 @@ START_SECONDS = 180.0
 LOGIN = "admin"
 
 
+class PortLost(RuntimeError):
+    """Another program took the API server's port between our look and its start."""
+
+
 class Airflow:
     """The four components and their REST API.
 
     :param home: AIRFLOW_HOME; keys and password are made once and kept there.
+    :param settings: environment variables over ours.
+    :param port: the preferred one; where it is taken, another.
     """
 
-    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str], port: int = 8080) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        self.port = free_port(8080)
-        self.url = f"http://127.0.0.1:{self.port}"
-        kept = self._secrets()
-        self.password = kept["password"]
+        self._preferred = port
+        self._kept = self._secrets()
+        self.password = self._kept["password"]
         (home / "simple_auth_manager_passwords.json.generated").write_text(json.dumps({LOGIN: self.password}))
-        self.env = {**os.environ, **self._environment(kept), **settings}
-        self.processes = Processes(home / "logs" / "components", self.env)
+        self._settings = dict(settings)
+        self._take_ports()
+
+    def _take_ports(self) -> None:
+        self.port = free_port(self._preferred)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {**os.environ, **self._environment(self._kept), **self._settings}
+        self.processes = Processes(self.home / "logs" / "components", self.env)
         self._client = httpx2.Client(base_url=self.url, timeout=30)
 
     def _secrets(self) -> dict[str, str]:
@@ -79,7 +91,6 @@ class Airflow:
         }
 
     def __enter__(self) -> Airflow:
-        self.processes.__enter__()
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -102,6 +113,16 @@ class Airflow:
         """
         say("database")
         self.command("db", "migrate")
+        for _again in range(3):
+            self._take_ports()
+            with contextlib.suppress(PortLost):
+                self._start(say)
+                return
+            self.processes.stop()
+        raise RuntimeError(f"port {self.port} was taken while Airflow started, three times over")
+
+    def _start(self, say: Callable[[str], None]) -> None:
+        self.processes.__enter__()
         for name in COMPONENTS:
             self.processes.start(name, [sys.executable, "-m", "airflow", name])
         deadline = monotonic() + START_SECONDS
@@ -117,7 +138,9 @@ class Airflow:
         """:raises RuntimeError: a component ended by itself."""
         dead = self.processes.dead()
         if dead:
-            raise RuntimeError(dead)
+            # Nobody of ours listens any more: if the port is not free all the same, it is somebody else's.
+            taken = dead.startswith("api-server") and free_port(self.port) != self.port
+            raise (PortLost if taken else RuntimeError)(dead)
         return True
 
     def _unhealthy(self) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import current_thread, main_thread
 
@@ -25,6 +25,19 @@ def free_port(preferred: int = 0) -> int:
                 probe.bind(("127.0.0.1", port))
                 return int(probe.getsockname()[1])
     raise OSError("127.0.0.1 has no free port")
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C while the first is obeyed would leave processes behind."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Processes:
@@ -61,8 +74,10 @@ class Processes:
 
     def stop(self) -> None:
         """End every one and all their descendants: politely, then, those that do not listen, for good."""
-        if current_thread() is main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with _undisturbed():
+            self._stop()
+
+    def _stop(self) -> None:
         self._look()
         for process in self.running.values():
             with contextlib.suppress(ProcessLookupError):

@@ -77,7 +77,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     scenario = {"driver": "folder", "path": str(root / "wait"), "parts": str(root / "parts")}
     write(root / "scenarios.yaml", {"scenarios": {"factures": scenario}})
     settings = {"EZCOLD_HOME": str(root / "home"), "EZCOLD_LAUNCHERS_DIR": str(root / "launchers")}
-    with Airflow(root / "airflow", settings) as airflow:
+    with Airflow(root / "airflow", settings, port=0) as airflow:
         airflow.start(lambda _text: None)
         airflow.sign_in()
         yield Live(root, airflow)
@@ -132,3 +132,24 @@ def family(pid: int) -> list[psutil.Process]:
     """A process and all below it."""
     root = psutil.Process(pid)
     return [root, *root.children(recursive=True)]
+
+
+def test_a_port_that_is_taken_while_it_starts_is_no_failure(tmp_path: Path) -> None:
+    import socket
+
+    from ezcold_operators.demo.airflow import Airflow
+
+    with Airflow(tmp_path / "airflow", {}, port=0) as airflow, socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+        def steal(text: str) -> None:
+            """At the first look at the components, before the API server listens."""
+            if text.startswith("waiting") and thief.getsockname()[1] == 0:
+                thief.bind(("127.0.0.1", airflow.port))
+                thief.listen()
+
+        airflow.start(steal)
+        airflow.sign_in()
+        assert airflow.port != thief.getsockname()[1]
+        examples = {"documentsclients_reprise", "documentsclients_scan", "facturesfournisseurs_mail"}
+        until(lambda: airflow.dags() >= examples)
