@@ -45,26 +45,24 @@ def decompress(raw: bytes) -> bytes:
     if len(raw) < 16:
         raise Undecodable("the compressed rich text has no header")
     full_size, kind, checksum = struct.unpack_from("<I4sI", raw, 4)
-    if kind == _PLAIN:
-        return raw[16 : 16 + full_size]
-    if kind != _COMPRESSED:
+    if kind not in (_PLAIN, _COMPRESSED):
         raise Undecodable("the rich text is compressed in an unknown way")
-    if full_size > MAX_RTF:
-        raise Undecodable(f"the rich text is longer than {MAX_RTF} bytes")
-    if checksum and checksum != zlib.crc32(raw[16:], 0xFFFFFFFF) ^ 0xFFFFFFFF:
+    if kind == _COMPRESSED and checksum and checksum != zlib.crc32(raw[16:], 0xFFFFFFFF) ^ 0xFFFFFFFF:
         raise Undecodable("the compressed rich text is damaged: its checksum differs")
-    text = _unpack(raw, full_size)
+    # All of it, even beyond the promised length: what lies there may be an object.
+    text = raw[16:] if kind == _PLAIN else bytes(_unpack(raw))
     if len(text) < full_size:
         raise Undecodable("the compressed rich text is cut off")
-    return bytes(text[:full_size])
+    return text
 
 
-def _unpack(raw: bytes, full_size: int) -> bytearray:
+def _unpack(raw: bytes) -> bytearray:
     out = bytearray(_PRELOAD)
     start = len(_PRELOAD)
-    end = start + full_size
     at, total = 16, len(raw)
-    while at < total and len(out) < end:
+    while at < total:
+        if len(out) > MAX_RTF:
+            raise Undecodable(f"the rich text is longer than {MAX_RTF} bytes")
         flags = raw[at]
         at += 1
         for bit in range(8):
@@ -76,7 +74,7 @@ def _unpack(raw: bytes, full_size: int) -> bytearray:
                 at += 2
                 if not _copy(out, code >> 4, (code & 15) + 2):
                     return out[start:]
-            if at >= total or len(out) >= end:
+            if at >= total:
                 break
     return out[start:]
 

@@ -1,6 +1,7 @@
 """TNEF as a stream of attributes and of MAPI properties ([MS-OXTNEF] 2.1.3): where each value lies, nothing held.
 
-Checksums are not asked: several senders write them wrongly over right bytes, so that they prove nothing. Lengths are.
+A wrong checksum alone proves nothing: several senders write them wrongly over right bytes. Together with the beginning
+of another attribute inside, it shows a wrong length.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from . import mapi
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 MESSAGE, ATTACHMENT = 1, 2
-OEM_CODEPAGE, MESSAGE_PROPERTIES = 0x9007, 0x9003
+_VERSION, OEM_CODEPAGE, MESSAGE_PROPERTIES = 0x9006, 0x9007, 0x9003
 RENDERING, TITLE, DATA, TRANSPORT_NAME, PROPERTIES = 0x9002, 0x8010, 0x800F, 0x9001, 0x9005
 _BEGINNINGS = (b"\x02\x90\x06\x00", b"\x0f\x80\x06\x00", b"\x05\x90\x06\x00", b"\x03\x90\x06\x00")
 """Rendering, data and properties of an attachment, properties of the message: what must not lie behind the end."""
@@ -25,6 +26,7 @@ _VARIABLE = (mapi.STRING8, mapi.UNICODE, mapi.BINARY, mapi.OBJECT)
 _MULTIPLE = 0x1000
 _MAX_PROPERTIES = 100_000
 _MAX_STRING = 1_000_000
+_MAX_SWALLOWING = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
     if len(head) < 6 or not head.startswith(SIGNATURE):
         raise Undecodable("no TNEF: its signature is missing")
     at, end = whole.offset + 6, whole.offset + whole.size
+    swallowed = told = False
     while at < end:
         stream.seek(at)
         header = stream.read(min(9, end - at))
@@ -72,14 +75,25 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
             break
         if at + 9 + size > end:
             raise Undecodable("the TNEF is cut off or damaged: an attribute is longer than the file")
+        swallowed = swallowed or _swallows(stream, Span(at + 9, size))
+        told = told or tag & 0xFFFF not in (_VERSION, OEM_CODEPAGE)
         yield Attribute(level, tag & 0xFFFF, Span(at + 9, size))
         at += 9 + size + 2
         if at > end:
             raise Undecodable("the TNEF is cut off behind an attribute")
-    if at == whole.offset + 6:
+    if not told:
         raise Undecodable("the TNEF is damaged or cut off: it holds nothing")
-    if _holds_attachment(stream, Span(at, max(0, end - at))):
+    if swallowed or _holds_attachment(stream, Span(at, max(0, end - at))):
         raise Undecodable("the TNEF is damaged: attachments behind the damage cannot be reached")
+
+
+def _swallows(stream: BinaryIO, span: Span) -> bool:
+    """Whether a short attribute's length is wrong, so that it covers further attributes."""
+    if span.size > _MAX_SWALLOWING:
+        return False
+    raw = read(stream, Span(span.offset, span.size + 2), span.size + 2)
+    data, checksum = raw[: span.size], int.from_bytes(raw[span.size :], "little")
+    return any(mark in data for mark in _BEGINNINGS) and sum(data) & 0xFFFF != checksum
 
 
 def _holds_attachment(stream: BinaryIO, rest: Span) -> bool:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ezcold_operators.decoding import cfb_write
 from ezcold_operators.decoding.base import Limits, Options
 from ezcold_operators.decoding.cfb_write import Node
+from ezcold_operators.decoding.sniff import container_kind
 from ezcold_operators.decoding.tnef import open_tnef
 from ezcold_operators.decoding.unfolding import Unfolding
 from tests.decoding import builders_rtf as rtf
@@ -67,8 +68,7 @@ def test_bytes_may_stand_among_the_properties(tmp_path: Path) -> None:
 
 
 def test_data_before_the_name_and_without_a_beginning(tmp_path: Path) -> None:
-    head = build([])
-    raw = head
+    raw = build([])
     for name, data in ((b"a.txt", b"AA"), (b"b.txt", b"BB")):
         raw += tnef.attribute(2, tnef.DATA, data) + tnef.attribute(2, tnef.TITLE, name + b"\0")
     opened = open_bytes(tmp_path, raw, "tnef")
@@ -178,6 +178,16 @@ def test_cut_within_an_attribute_is_never_silent(tmp_path: Path) -> None:
         assert opened.quarantined or complete == 2, size
 
 
+def test_a_wrong_length_that_covers_an_attachment_is_said(tmp_path: Path) -> None:
+    raw = bytearray(build([Attached(b"a.txt", b"A" * 40), Attached(b"b.txt", b"B" * 40)], [tnef.text(0x0037, "s")]))
+    at = raw.index(struct.pack("<BI", 1, tnef.VERSION))
+    covered = raw.index(struct.pack("<BI", 2, tnef.RENDERING), raw.index(b"A" * 40)) - at - 11
+    struct.pack_into("<I", raw, at + 5, covered)
+    opened = open_bytes(tmp_path, bytes(raw), "tnef")
+    assert opened.files == [("b.txt", b"B" * 40)]
+    assert "the TNEF is damaged" in (opened.quarantined or "")
+
+
 def test_damage_before_an_attachment_is_said(tmp_path: Path) -> None:
     raw = bytearray(build([Attached(b"a.txt", b"A" * 40), Attached(b"b.txt", b"B" * 40)]))
     at = raw.rindex(struct.pack("<BI", 2, tnef.RENDERING))
@@ -190,8 +200,11 @@ def test_damage_before_an_attachment_is_said(tmp_path: Path) -> None:
 names = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs"), max_codepoint=0xFFFF), min_size=1, max_size=20)
 
 
+contents = st.binary(max_size=600).filter(lambda data: container_kind(data, None, "", None) is None)
+
+
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.tuples(names, st.binary(max_size=600), st.booleans()), max_size=6), st.booleans())
+@given(st.lists(st.tuples(names, contents, st.booleans()), max_size=6), st.booleans())
 def test_any_tnef_decodes_to_what_was_built(built: list[tuple[str, bytes, bool]], nested: bool) -> None:
     import unicodedata
 
@@ -200,8 +213,9 @@ def test_any_tnef_decodes_to_what_was_built(built: list[tuple[str, bytes, bool]]
         for name, data, among in built
     ]
     if nested:
-        attached = [Attached(None, None, properties=[tnef.integer(METHOD, 5), embedded(attached)])]
+        inner = tnef.binary(DATA, tnef.MESSAGE_INTERFACE + build(attached, [tnef.text(0x0037, "s")]), 0x000D)
+        attached = [Attached(None, None, properties=[tnef.integer(METHOD, 5), inner])]
     with tempfile.TemporaryDirectory() as folder:
-        opened = open_bytes(Path(folder), build(attached), "tnef", unpack=("tnef",))
+        opened = open_bytes(Path(folder), build(attached, [tnef.text(0x0037, "s")]), "tnef", unpack=("tnef",))
         assert opened.files == [(unicodedata.normalize("NFC", name), data) for name, data, _ in built]
         assert opened.quarantined is None
