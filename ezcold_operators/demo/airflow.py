@@ -145,7 +145,7 @@ class Airflow:
 
     def _unhealthy(self) -> list[str]:
         try:
-            health = self._client.get("/api/v2/monitor/health").raise_for_status().json()
+            health = self._client.get("/api/v2/monitor/health", timeout=3).raise_for_status().json()
         except (httpx2.HTTPError, ValueError):
             return ["api-server"]
         return [name for name in ("scheduler", "dag_processor") if (health.get(name) or {}).get("status") != "healthy"]

@@ -255,3 +255,9 @@ def test_airflow_reads_them_from_the_one_dag_file(folder: Path, only: str, found
     done = subprocess.run([sys.executable, "-c", PARSE, file], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == found
+
+
+def test_the_examples_that_come_with_the_project_are_right() -> None:
+    dags = build(Path(__file__).parents[2] / "dags" / "launchers")
+    assert set(dags) == {"documentsclients_reprise", "documentsclients_scan", "facturesfournisseurs_mail"}
+    assert not [dag_id for dag_id, dag in dags.items() if "ezcold:invalid" in dag.tags]
