@@ -20,7 +20,7 @@ _PRELOAD = (
     + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
 )
 _EMBEDDED = 2
-_TOKEN = re.compile(rb"\\bin(\d{1,9}) ?|\\[a-z]{1,32}-?\d{0,10} ?|\\'[0-9a-f]{2}|\\[^a-z]|[{}]", re.DOTALL)
+_TOKEN = re.compile(rb"\\bin(\d{1,9}) ?|\\(?:object|objdata|pngblip|jpegblip)(?![a-z])|\\[\\{}]|[{}]")
 _CONTROL = re.compile(rb"\\[a-z]+-?\d* ?|\{[^{}]*\}")
 _NOT_HEX = re.compile(rb"[^0-9A-Fa-f]+")
 _HEX_ESCAPE = re.compile(rb"\\'([0-9a-fA-F]{2})")
@@ -65,6 +65,10 @@ def _unpack(raw: bytes) -> bytearray:
             raise Undecodable(f"the rich text is longer than {MAX_RTF} bytes")
         flags = raw[at]
         at += 1
+        if not flags:
+            out += raw[at : at + 8]
+            at += 8
+            continue
         for bit in range(8):
             if not flags >> bit & 1:
                 out += raw[at : at + 1]
@@ -113,20 +117,25 @@ def embedded(rtf: bytes) -> Iterator[Embedded]:
     """
     stack: list[tuple[str, int]] = []
     kind, begin, at = "", 0, 0
-    while (match := _TOKEN.search(rtf, at)) is not None:
-        token, at = match.group().strip(), match.end()
+    for match in _TOKEN.finditer(rtf if b"\\objdata" in rtf or b"blip" in rtf else b""):
+        if match.start() < at:
+            continue  # within binary data
+        token, at = match.group(), match.end()
         if match.group(1) is not None:
-            if kind in _PICTURES:
-                yield Embedded(kind, "", rtf[at : at + int(match.group(1))])
-            at += int(match.group(1))
+            binary, at = rtf[at : at + int(match.group(1))], at + int(match.group(1))
+            yield from _carried(kind, binary)
+            begin = at
         elif token == b"{":
             stack.append((kind, begin))
             kind = "object" if kind == "object" else ""
         elif token == b"}":
-            yield from _closed(kind, rtf[begin : match.start()] if kind in _CARRIERS else b"")
+            if kind in _CARRIERS:
+                yield from _carried(kind, _from_hex(_CONTROL.sub(b"", rtf[begin : match.start()])))
             kind, begin = stack.pop() if stack else ("", 0)
         elif token in _KINDS and (kind != "object" or token == b"\\objdata"):
             kind, begin = _KINDS[token], at
+    if kind in _CARRIERS or any(outer in _CARRIERS for outer, _ in stack):
+        raise Undecodable("an object or picture in the rich text is cut off")
 
 
 _KINDS = {b"\\object": "object", b"\\objdata": "objdata", b"\\pngblip": "png", b"\\jpegblip": "jpeg"}
@@ -134,13 +143,11 @@ _PICTURES = ("png", "jpeg")
 _CARRIERS = ("objdata", *_PICTURES)
 
 
-def _closed(kind: str, text: bytes) -> Iterator[Embedded]:
-    if kind == "objdata":
-        yield _ole1(_from_hex(text))
-    elif kind in _PICTURES:
-        data = _from_hex(_CONTROL.sub(b"", text))
-        if data:
-            yield Embedded(kind, "", data)
+def _carried(kind: str, data: bytes) -> Iterator[Embedded]:
+    if data and kind == "objdata":
+        yield _ole1(data)
+    elif data and kind in _PICTURES:
+        yield Embedded(kind, "", data)
 
 
 def _from_hex(text: bytes) -> bytes:

@@ -15,6 +15,7 @@ from ezcold_operators.decoding import cfb_write
 from ezcold_operators.decoding.base import Limits
 from ezcold_operators.decoding.cfb import CompoundFile
 from ezcold_operators.decoding.cfb_write import Node
+from ezcold_operators.decoding.rtf import decompress
 from tests.decoding import builders_rtf as rtf
 from tests.decoding.builders_msg import Attachment, Message, build, stream
 from tests.decoding.openers import open_bytes
@@ -157,6 +158,40 @@ def test_objects_and_pictures_of_the_rich_text(tmp_path: Path) -> None:
     opened = open_bytes(tmp_path, build(Message(rtf=rtf.compressed(text))), "outlook")
     assert opened.files == [("annexe.pdf", PDF), ("image2.png", png)]
     assert [found.inline for found in opened.documents] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        (b"{\\rtf1{\\pict\\jpegblip\\bin4 \xff}{\\}}}", [("image1.jpg", b"\xff}{\\")]),
+        (b"{\\rtf1{\\object{\\objdata\\bin%d %s}{\\result{\\pict\\pngblip 89}}}}", [("annexe.pdf", PDF)]),
+        (b"{\\rtf1{\\pict\\wmetafile8 0100}\\\\pngblip 00\\}}", []),
+    ],
+)
+def test_binary_data_in_rich_text(tmp_path: Path, text: bytes, files: list[tuple[str, bytes]]) -> None:
+    if b"%d" in text:
+        carried = rtf.ole1("Package", rtf.package("annexe.pdf", PDF))
+        text = text % (len(carried), carried)
+    opened = open_bytes(tmp_path, build(Message(rtf=rtf.compressed(text))), "outlook")
+    assert [(found.name, found.file.read_bytes()) for found in opened.documents] == files
+    assert opened.quarantined is None
+
+
+def test_rich_text_that_ends_within_an_object(tmp_path: Path) -> None:
+    text = rtf.with_object(rtf.ole1("Package", rtf.package("annexe.pdf", PDF)))[:-40]
+    opened = open_bytes(tmp_path, build(Message(rtf=rtf.compressed(text))), "outlook")
+    assert "cut off" in (opened.quarantined or "")
+
+
+def test_compressed_rich_text_of_repeated_words() -> None:
+    """The example of [MS-OXRTFCP] 4.1.1, and one whose repetitions overlap (4.2.1)."""
+    plain = b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
+    packed = bytes.fromhex(
+        "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0"
+    )
+    assert decompress(packed) == plain
+    overlapping = bytes.fromhex("1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0")
+    assert decompress(overlapping) == b"{\\rtf1 WXYZWXYZWXYZWXYZWXYZ}"
 
 
 @pytest.mark.parametrize("cut", [10, 40])
