@@ -44,14 +44,15 @@ def decompress(raw: bytes) -> bytes:
     """
     if len(raw) < 16:
         raise Undecodable("the compressed rich text has no header")
-    full_size, kind, checksum = struct.unpack_from("<I4sI", raw, 4)
+    packed_size, full_size, kind, checksum = struct.unpack_from("<II4sI", raw)
     if kind not in (_PLAIN, _COMPRESSED):
         raise Undecodable("the rich text is compressed in an unknown way")
     if kind == _COMPRESSED and checksum and checksum != zlib.crc32(raw[16:], 0xFFFFFFFF) ^ 0xFFFFFFFF:
         raise Undecodable("the compressed rich text is damaged: its checksum differs")
     # All of it, even beyond the promised length: what lies there may be an object.
     text = raw[16:] if kind == _PLAIN else bytes(_unpack(raw))
-    if len(text) < full_size:
+    # Uncompressed text's own length is not asked: some writers count its header in.
+    if packed_size + 4 > len(raw) or (kind == _COMPRESSED and len(text) < full_size):
         raise Undecodable("the compressed rich text is cut off")
     return text
 
