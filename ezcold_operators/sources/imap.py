@@ -7,10 +7,9 @@ never acknowledged for the first.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -24,8 +23,11 @@ from ezcold_operators.sources.imap_after import Acknowledger
 from ezcold_operators.sources.imap_client import Connection, Cut, Fetched, Refused, State
 from ezcold_operators.sources.imap_fetch import Fetcher
 from ezcold_operators.sources.imap_folders import Folder, Folders
+from ezcold_operators.sources.imap_marks import LARGE, SURVEY, Mark, Survey, digest
 from ezcold_operators.sources.imap_read import COUNT, PROOF, proof, read
 
+UNREADABLE = "unreadable"
+"""Fingerprint of a mail whose header the server cannot give: never equal to one that is read."""
 log = structlog.get_logger(__name__)
 AHEAD = 4
 """Commands for headers under way at once."""
@@ -61,6 +63,15 @@ class ImapSource:
             yield from session.describe()
 
 
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A folder that stands selected."""
+
+    folder: Folder
+    place: str
+    state: State
+
+
 class ImapSession:
     """See `Session`."""
 
@@ -89,25 +100,31 @@ class ImapSession:
         for folder in self._watched():
             place = f"{self._account}/{folder.name}"
             before = self._connection.status(folder.wire)
-            state = self._connection.select(folder.wire)
+            spot = _Spot(folder, place, self._connection.select(folder.wire))
             if window is not None:
-                yield from self._items(folder, place, state, window)
+                yield from self._dated(spot, window)
                 continue
-            mark = self._mark(folder, before, state)
-            if mark is None or marks.get(place) != mark:
-                yield from self._items(folder, place, state, None)
-            if mark is not None:
-                self._marks[place] = mark
+            old = Mark.parse(marks.get(place))
+            head = self._head(folder, before, spot.state)
+            if head and old.head == head:
+                self._marks[place] = marks[place]
+                continue
+            mark = Mark(head or "", spot.state.validity)
+            if spot.state.messages < LARGE:
+                yield from self._dated(spot, None)
+            else:
+                yield from self._surveyed(spot, old, mark)
+            if head:
+                self._marks[place] = str(mark)
 
     def marks(self) -> Mapping[str, str]:
         """See `Session.marks`."""
         return dict(self._marks)
 
-    def _mark(self, folder: Folder, before: State, state: State) -> str | None:
+    def _head(self, folder: Folder, before: State, state: State) -> str | None:
         """The state of a folder, as it was before it is listed: what arrives later changes it.
 
-        UIDVALIDITY, UIDNEXT and the counts stand still too when a server that lost its index numbers the same mails
-        in another order; so fingerprints of a few mails belong to it. None where one of these cannot be read.
+        None where one of the fingerprints in it cannot be read; then no mark is made.
         """
         samples = {}
         if state.messages:
@@ -119,37 +136,60 @@ class ImapSession:
                 self._connection.reconnect()
                 self._connection.select(folder.wire)
                 return None
-        seen = sorted((number, proof(values) or "") for number, values in samples.items())
-        digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:32]
-        return f"{before.validity};{before.next};{before.messages};{before.modseq};{digest}"
+        seen = digest(sorted((number, proof(values) or "") for number, values in samples.items()))
+        return f"{before.validity};{before.next};{before.messages};{before.modseq};{seen}"
 
-    def _items(self, folder: Folder, place: str, state: State, window: Window | None) -> Iterator[Listed]:
-        if not state.messages:
+    def _dated(self, spot: _Spot, window: Window | None) -> Iterator[Listed]:
+        """Every mail, or those of a window."""
+        found = self._connection.fetch("1:*", "UID INTERNALDATE") if spot.state.messages else {}
+        dates = {uid: values for uid, values in found.items() if b"INTERNALDATE" in values and _within(values, window)}
+        yield from self._items(spot, sorted(dates), dates)
+
+    def _surveyed(self, spot: _Spot, old: Mark, mark: Mark) -> Iterator[Listed]:
+        """The mails of blocks that do not stand as the old mark has them; fills in the new mark's blocks."""
+        try:
+            found = self._connection.fetch("1:*", SURVEY)
+        except (Refused, Cut) as exc:  # one mail whose size the server cannot tell: then without blocks
+            log.warning("imap.survey_refused", account=self._account, why=str(exc))
+            self._connection.reconnect()
+            self._connection.select(spot.folder.wire)
+            yield from self._dated(spot, None)
             return
-        dates = self._connection.fetch("1:*", "UID INTERNALDATE")
-        uids = sorted(n for n, values in dates.items() if b"INTERNALDATE" in values and _within(values, window))
-        fetcher = Fetcher(self._connection, folder.wire, state.validity)
+        dates = {uid: values for uid, values in found.items() if {b"RFC822.SIZE", b"INTERNALDATE"} <= values.keys()}
+        survey = Survey(spot.state.validity, old, dates)
+        proofs = {uid: seen for uid, values in self._proofs(spot, survey.probes()) if (seen := proof(values))}
+        still = survey.still(proofs)
+        listed = sorted(uid for block, uids in survey.blocks.items() if block not in still for uid in uids)
+        for item in self._items(spot, listed, dates):
+            proofs[item.handle["uid"]] = item.fingerprint
+            yield item
+        unreadable = {uid for uid, seen in proofs.items() if seen == UNREADABLE}
+        mark.shift, mark.blocks = survey.shift, survey.kept(proofs, unreadable)
+
+    def _items(self, spot: _Spot, uids: Sequence[int], dates: Mapping[int, Fetched]) -> Iterator[Listed]:
+        for uid, values in self._proofs(spot, uids):
+            yield self._listed(spot, uid, values, dates[uid])
+
+    def _proofs(self, spot: _Spot, uids: Sequence[int]) -> Iterator[tuple[int, Fetched]]:
+        """Size and header of each that is still there; nothing of one that the server cannot read."""
+        fetcher = Fetcher(self._connection, spot.folder.wire, spot.state.validity)
         parts = [uids[start : start + COUNT] for start in range(0, len(uids), COUNT)]
         for part, answer in fetcher.stream(parts, PROOF, AHEAD):
-            found: Mapping[int, Fetched]
             if isinstance(answer, ItemFailed):  # listed all the same: reading it says what is wrong
-                log.warning("imap.unreadable", place=place, uid=part[0], why=str(answer))
-                found = {part[0]: {}}
+                log.warning("imap.unreadable", place=spot.place, uid=part[0], why=str(answer))
+                yield part[0], {}
             else:
-                found = answer
-            for number in part:
-                if number in found:
-                    yield self._listed(folder, place, state, number, found[number], dates[number])
+                yield from ((uid, answer[uid]) for uid in part if uid in answer)
 
-    def _listed(self, folder: Folder, place: str, state: State, number: int, values: Fetched, dates: Fetched) -> Listed:
-        handle = {"folder": folder.wire.decode("latin-1"), "validity": state.validity, "uid": number}
+    def _listed(self, spot: _Spot, uid: int, values: Fetched, dates: Fetched) -> Listed:
+        validity = spot.state.validity
         return Listed(
-            key=f"{place};{state.validity};{number}",
-            fingerprint=proof(values) or "unreadable",
-            place=place,
+            key=f"{spot.place};{validity};{uid}",
+            fingerprint=proof(values) or UNREADABLE,
+            place=spot.place,
             size=int(values.get(b"RFC822.SIZE", -1)),
             date=_date(dates),
-            handle=handle,
+            handle={"folder": spot.folder.wire.decode("latin-1"), "validity": validity, "uid": uid},
         )
 
     def read(self, batch: Sequence[Listed]) -> Iterator[Taken]:

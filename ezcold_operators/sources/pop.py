@@ -211,8 +211,10 @@ class PopSession:
         if after.action == "keep":
             yield from (Outcome(item, "done") for item in batch)
             return
-        for start in range(0, len(batch), PER_SESSION):
-            yield from self._delete(batch[start : start + PER_SESSION])
+        # A server with LOGIN-DELAY would refuse the next session for minutes.
+        width = len(batch) or 1 if "LOGIN-DELAY" in self._line.capabilities else PER_SESSION
+        for start in range(0, len(batch), width):
+            yield from self._delete(batch[start : start + width])
 
     def _delete(self, items: Sequence[Listed]) -> Iterator[Outcome]:
         if self._unfinished:

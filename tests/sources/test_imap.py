@@ -462,6 +462,57 @@ class TestBadNetwork:
             assert None not in bodies(session, items)
 
 
+class TestLargeFolder:
+    """Where blocks that stand still are left out."""
+
+    COUNT = 1300
+
+    @pytest.fixture
+    def box(self, dovecot: Dovecot, new_user: NewUser) -> Mailbox:
+        box = new_user()
+        for number in range(self.COUNT):
+            box.deliver(mail(number, b"x" * (number % 50)))
+        return box
+
+    def look(self, server: Dovecot, box: Mailbox, marks: dict[str, str]) -> tuple[list[Listed], dict[str, str]]:
+        with imap().open(login(server, box)) as session:
+            return listing(session, marks), dict(session.marks())
+
+    def test_one_new_mail_costs_one_block(self, dovecot: Dovecot, box: Mailbox) -> None:
+        items, marks = self.look(dovecot, box, {})
+        assert len(items) == self.COUNT
+        box.deliver(mail(9999))
+        fresh, marks = self.look(dovecot, box, marks)
+        assert 1 <= len(fresh) <= 512
+        assert len({item.key for item in fresh} - {item.key for item in items}) == 1
+        for _ in range(2):
+            again, marks = self.look(dovecot, box, marks)
+        assert again == []
+
+    def test_what_vanished_or_changed_flags_hides_nothing(self, dovecot: Dovecot, box: Mailbox) -> None:
+        items, marks = self.look(dovecot, box, {})
+        with imap().open(login(dovecot, box)) as session:
+            acknowledge(session, items[100:110], After(action="mark"))
+            acknowledge(session, items[600:620], DELETE)
+        box.deliver(mail(9999))
+        fresh, _ = self.look(dovecot, box, marks)
+        assert len({item.key for item in fresh} - {item.key for item in items}) == 1
+        assert len(fresh) < 2 * 512
+
+    @pytest.mark.parametrize("kind", ["shift", "reverse", "validity"])
+    def test_other_mails_under_the_same_uids_are_listed(self, dovecot: Dovecot, box: Mailbox, kind: str) -> None:
+        items, marks = self.look(dovecot, box, {})
+        dovecot.quiet(box.login)
+        order = list(range(self.COUNT))
+        if kind == "validity":
+            box.edit_uids(validity=box.validity() + 1)
+        else:
+            box.edit_uids(order=order[1:] + order[:1] if kind == "shift" else order[::-1])
+        fresh, _ = self.look(dovecot, box, marks)
+        assert len(fresh) == self.COUNT
+        assert not {(i.key, i.fingerprint) for i in fresh} & {(i.key, i.fingerprint) for i in items}
+
+
 def test_few_round_trips(dovecot: Dovecot, new_user: NewUser) -> None:
     """So a line of 20 ms costs little: commands are counted, not seconds."""
     box = new_user()
