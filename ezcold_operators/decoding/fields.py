@@ -46,6 +46,7 @@ class _Reading:
     name: bytes | None = None
     lines: list[bytes] = field(default_factory=list)
     size: int = 0
+    open_quote: bool = False
 
 
 def read_fields(raw: Raw, start: int, end: int, top: bool = False) -> Fields:
@@ -69,7 +70,7 @@ def read_fields(raw: Raw, start: int, end: int, top: bool = False) -> Fields:
             _append(current, line, fields)
         elif match := _FIELD.match(line):
             _store(current, fields)
-            current = _Reading(match.group(1).lower(), [], 0)
+            current = _Reading(match.group(1).lower())
             fields.count += 1
             _append(current, _whole(raw, line, position, following)[match.end() :], fields)
         elif _is_lost_fold(current, line):
@@ -92,11 +93,14 @@ def _whole(raw: Raw, line: bytes, start: int, following: int) -> bytes:
 
 
 def _append(current: _Reading, line: bytes, fields: Fields) -> None:
-    current.size += len(line)
-    if current.size > MOST_FIELD:
-        fields.too_long = fields.too_long or (current.name or b"").startswith(b"content-")
+    if current.name not in _KEPT:
         return
-    if current.name in _KEPT:
+    if current.size + len(line) > MOST_FIELD:
+        fields.too_long = fields.too_long or (current.name or b"").startswith(b"content-")
+        line = line[: MOST_FIELD - current.size]
+    current.size += len(line)
+    current.open_quote ^= bool(line.count(b'"') % 2)
+    if line:
         current.lines.append(line)
 
 
@@ -127,10 +131,9 @@ def _is_lost_fold(current: _Reading, line: bytes) -> bool:
     """Whether a line without a colon continues the field before it, its leading blank lost."""
     if not current.lines or not (current.name or b"").startswith(b"content-"):
         return False
-    value = b"".join(current.lines)
-    if value.count(b'"') % 2 and b'"' in line:
+    if current.open_quote and b'"' in line:
         return True
-    return value.rstrip().endswith(b";") and bool(_LOST_FOLD.match(line))
+    return current.lines[-1].rstrip().endswith(b";") and bool(_LOST_FOLD.match(line))
 
 
 def _last_content_line(raw: Raw, position: int, end: int) -> int:

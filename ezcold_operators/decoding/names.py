@@ -13,20 +13,23 @@ import unicodedata
 from functools import lru_cache
 
 _WORD = re.compile(rb"=\?([^?\s]{1,75})\?([bBqQ])\?")
-_PARAMETER = re.compile(rb"[\s;]*([^\s=;\"]{1,200}?)\s*=\s*")
+_SEPARATORS = re.compile(rb"[\s;]*")
+_PARAMETER = re.compile(rb"([^\s=;\"]{1,200}?)\s*=\s*")
 _COMMENT = re.compile(rb"\s*\([^()]{0,200}\)")
-_QUOTE_END = re.compile(rb'"(?=\s*(?:;|$|\([^()]{0,200}\)\s*(?:;|$)|[A-Za-z-]+\*?(?:\d+\*?)?=))')
+_QUOTED = re.compile(
+    rb'(?:[^"\\]++|\\.|"(?!\s*(?:;|$|\([^()]{0,200}\)\s*(?:;|$)|[A-Za-z-]+\*?(?:\d+\*?)?=)))*+"', re.DOTALL
+)
+"""A quoted value up to its closing quote: one that a separator, the end or the next parameter follows."""
 _NEXT_PARAMETER = re.compile(rb";\s*[A-Za-z-]+\*?(?:\d+\*?)?\s*=")
 _SECTION = re.compile(r"^([^*]+)(?:\*(\d{1,4}))?(\*)?$")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
-_ENCODED_WORD_TEXT = re.compile(r"=\?[^?\s]{1,75}\?[bBqQ]\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252"}
 _WIDER |= {"us-ascii": "utf-8", "ascii": "utf-8", "iso-8859-8-i": "iso-8859-8", "iso-8859-6-i": "iso-8859-6"}
 _WIDER |= {"x-sjis": "cp932", "shift_jis": "cp932", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "x-unknown": "utf-8"}
 _WIDER |= {"unknown-8bit": "utf-8", "iso-8859-9": "cp1254", "tis-620": "cp874", "windows-31j": "cp932"}
-MOST_PARAMETERS = 1000
+MOST_PARAMETERS = 300
 
 
 def decode_bytes(data: bytes, charset: str = "") -> str:
@@ -112,15 +115,17 @@ def parse_parameters(value: bytes) -> tuple[str, dict[str, list[tuple[int | None
     """
     main, position = _main_value(value)
     found: dict[str, list[tuple[int | None, bool, bytes]]] = {}
+    closable = True
     for _ in range(MOST_PARAMETERS):
+        separators = _SEPARATORS.match(value, position)
+        position = separators.end() if separators else position
         match = _PARAMETER.match(value, position)
         if not match:
-            semicolon = value.find(b";", position + 1)
-            if semicolon < 0:
+            position = value.find(b";", position)
+            if position < 0:
                 break
-            position = semicolon
             continue
-        text, position = _value(value, match.end())
+        text, position, closable = _value(value, match.end(), closable)
         section = _SECTION.match(match.group(1).decode("latin-1").lower().strip())
         if section:
             number = int(section.group(2)) if section.group(2) else None
@@ -130,9 +135,9 @@ def parse_parameters(value: bytes) -> tuple[str, dict[str, list[tuple[int | None
 
 def _main_value(value: bytes) -> tuple[str, int]:
     """The part before the parameters, and where they begin; a semicolon, or the whole main value, may be missing."""
-    start = _COMMENT.match(value)
-    if start:
-        value = b" " * start.end() + value[start.end() :]
+    comment = _COMMENT.match(value)
+    if comment:
+        value = b" " * comment.end() + value[comment.end() :]
     semicolon = value.find(b";")
     first = value if semicolon < 0 else value[:semicolon]
     equals = first.find(b"=")
@@ -145,34 +150,23 @@ def _main_value(value: bytes) -> tuple[str, int]:
     return "", 0
 
 
-def _value(value: bytes, start: int) -> tuple[bytes, int]:
-    """One parameter's value and where the next one may begin."""
+def _value(value: bytes, start: int, closable: bool) -> tuple[bytes, int, bool]:
+    """One parameter's value, where the next one may begin, and whether a closing quote may still come."""
     if value[start : start + 1] != b'"':
         end = value.find(b";", start)
         end = len(value) if end < 0 else end
-        return value[start:end].strip(), end
-    close = _QUOTE_END.search(value, start + 1)
-    while close and value[close.start() - 1 : close.start()] == b"\\" and not _even_escapes(value, close.start()):
-        close = _QUOTE_END.search(value, close.end())
-    if not close:
-        following = _NEXT_PARAMETER.search(value, start + 1)
-        end = following.start() if following else len(value)
-        return _unescape(value[start + 1 : end].strip().removesuffix(b'"')), end
-    return _unescape(value[start + 1 : close.start()]), close.end()
-
-
-def _even_escapes(value: bytes, quote: int) -> bool:
-    """Whether the quote at this offset stands after an even number of backslashes: it is not escaped."""
-    count = 0
-    while count < 64 and value[quote - 1 - count : quote - count] == b"\\":
-        count += 1
-    return count % 2 == 0
+        return value[start:end].strip(), end, closable
+    quoted = _QUOTED.match(value, start + 1) if closable else None
+    if quoted:
+        return _unescape(value[start + 1 : quoted.end() - 1]), quoted.end(), True
+    following = _NEXT_PARAMETER.search(value, start + 1)
+    end = following.start() if following else len(value)
+    return _unescape(value[start + 1 : end].strip().removesuffix(b'"')), end, False
 
 
 def _unescape(text: bytes) -> bytes:
-    if b"\\" not in text:
-        return text
-    return text.replace(b"\\\\", b"\0").replace(b'\\"', b'"').replace(b"\0", b"\\")
+    """Only a quote and a backslash are escaped: a Windows path keeps its single ones."""
+    return b"\\".join(piece.replace(b'\\"', b'"') for piece in text.split(b"\\\\"))
 
 
 def parameter(sections: list[tuple[int | None, bool, bytes]] | None) -> str | None:

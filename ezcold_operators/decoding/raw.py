@@ -73,6 +73,13 @@ class Raw:
 
         A line ends with LF, CR LF, CR CR LF (a known breakage) or a lone CR.
         """
+        at = start - self._at
+        if 0 <= at < len(self._window):
+            lf = self._window.find(b"\n", at, at + most)
+            if lf >= 0:
+                text = self._window[at:lf].rstrip(b"\r")
+                if b"\r" not in text:
+                    return text, self._at + lf + 1
         head = self.read(start, start + most)
         lf = head.find(b"\n")
         text = head if lf < 0 else head[:lf]

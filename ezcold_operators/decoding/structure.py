@@ -16,6 +16,8 @@ from .transfer import encoding_of
 from .unfolding import LimitExceeded, Unfolding, join
 
 MOST_GUESSES = 50
+MOST_OPEN = 300
+"""Multiparts inside each other that are read in one pass."""
 _GUESS = re.compile(rb"--(?=[^\s-])[^\r\n]{1,200}|-{4,}[^\r\n]{1,200}")
 _CONTENT = re.compile(rb"content-[a-z-]{2,40}[ \t]*:", re.IGNORECASE)
 
@@ -225,6 +227,9 @@ class _Walker:
     def open_multipart(
         self, path: str, message: Message, media_type: str, parameters: Parameters, fields: Fields, end: int
     ) -> bool:
+        if len(self.stack) >= MOST_OPEN:
+            # not lost: it is decoded as a mail of its own, one container deeper
+            return False
         boundary = boundary_of(parameters) or self.guess(fields.body, end)
         if not boundary:
             # nothing like a part in it: a gap, checked like every gap; if it is encoded, its parts show after decoding
@@ -254,7 +259,8 @@ class _Walker:
         for value in fields.values.get(b"content-type", ())[1:10]:
             other = content_type(value, default)
             boundary = boundary_of(other[1]) if other[0].startswith("multipart/") else None
-            if boundary and self.raw.find(b"--" + boundary, fields.body, end) >= 0:
+            self.guesses += 1
+            if boundary and self.guesses <= MOST_GUESSES and self.raw.find(b"--" + boundary, fields.body, end) >= 0:
                 mine = boundary_of(parameters) if media_type.startswith("multipart/") else None
                 if not mine or self.raw.find(b"--" + mine, fields.body, end) < 0:
                     return other
