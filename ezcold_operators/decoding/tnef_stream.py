@@ -79,8 +79,6 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
         told = told or tag & 0xFFFF not in (_VERSION, OEM_CODEPAGE)
         yield Attribute(level, tag & 0xFFFF, Span(at + 9, size))
         at += 9 + size + 2
-        if at > end:
-            raise Undecodable("the TNEF is cut off behind an attribute")
     if not told:
         raise Undecodable("the TNEF is damaged or cut off: it holds nothing")
     if swallowed or _holds_attachment(stream, Span(at, max(0, end - at))):
@@ -88,12 +86,14 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
 
 
 def _swallows(stream: BinaryIO, span: Span) -> bool:
-    """Whether a short attribute's length is wrong, so that it covers further attributes."""
+    """Whether a short attribute's length is wrong, so that it covers further attributes; an embedded TNEF may."""
     if span.size > _MAX_SWALLOWING:
         return False
     raw = read(stream, Span(span.offset, span.size + 2), span.size + 2)
     data, checksum = raw[: span.size], int.from_bytes(raw[span.size :], "little")
-    return any(mark in data for mark in _BEGINNINGS) and sum(data) & 0xFFFF != checksum
+    if SIGNATURE in data or not any(mark in data for mark in _BEGINNINGS):
+        return False
+    return sum(data) & 0xFFFF != checksum
 
 
 def _holds_attachment(stream: BinaryIO, rest: Span) -> bool:
