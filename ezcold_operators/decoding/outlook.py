@@ -83,6 +83,11 @@ def open_outlook(part: Path, name: str | None, path: str, session: Unfolding) ->
     """
     with part.open("rb") as stream:
         file = CompoundFile(stream)
+        if not any(key.startswith("__") for key in file.root.children):
+            # Another program's document, in which a message is embedded somewhere.
+            content = attachments.in_file(part, 0, part.stat().st_size)
+            session.add(content.pieces(), name=name, path=path)
+            return
         message = _properties(file, file.root, _TOP_HEADER, None)
         if not path and session.headers is None:
             session.headers = mapi.headers_of(message, message.time)

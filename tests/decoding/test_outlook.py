@@ -17,7 +17,7 @@ from ezcold_operators.decoding.cfb import CompoundFile
 from ezcold_operators.decoding.cfb_write import Node
 from ezcold_operators.decoding.rtf import decompress
 from tests.decoding import builders_rtf as rtf
-from tests.decoding.builders_msg import Attachment, Message, build, stream
+from tests.decoding.builders_msg import Attachment, Message, build, stream, tree
 from tests.decoding.openers import open_bytes
 
 BIG = bytes(range(256)) * 700
@@ -149,6 +149,15 @@ def test_ole_document_is_a_compound_file_of_its_own(tmp_path: Path) -> None:
     assert file.root.clsid == bytes(range(16))
     assert b"".join(file.pieces(file.root.children["WORDDOCUMENT"])) == BIG
     assert file.read(file.root.children["OBJECTPOOL"].children["IN"], 10) == b"i"
+
+
+def test_a_word_document_with_a_message_inside_is_no_message(tmp_path: Path) -> None:
+    children = [stream("WordDocument", BIG), Node("ObjectPool", children=[tree(Message(), 24, "_1")])]
+    out = io.BytesIO()
+    cfb_write.write(Node("Root Entry", children=children), out)
+    opened = open_bytes(tmp_path, out.getvalue(), "outlook", name="lettre.doc")
+    assert opened.files == [("lettre.doc", out.getvalue())]
+    assert opened.quarantined is None
 
 
 def test_objects_and_pictures_of_the_rich_text(tmp_path: Path) -> None:
