@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 from ezcold_operators.cold.base import Delivered, Outgoing, Prepared
@@ -69,8 +70,18 @@ class FolderDriver:
 
 
 def default_parts(waiting: str) -> str:
-    """The parts folder of a scenario that names none: a hidden sibling of its waiting directory."""
+    """The parts folder of a scenario that names none: a hidden sibling of its waiting directory.
+
+    :raises ConfigurationError: it has no sibling: it is a whole share, or a whole disk.
+    """
     head, slash, name = waiting.rpartition("/")
+    scheme, separator, rest = waiting.partition("://")
+    if not name or rest.count("/") < (2 if scheme == "smb" else bool(separator)):
+        raise ConfigurationError(
+            _("{path} has no folder beside it: set the scenario's `parts`, on the same file system").format(
+                path=waiting
+            )
+        )
     return f"{head}{slash}.{name}.ezcold-parts"
 
 
@@ -118,7 +129,14 @@ class FolderEntrance:
 
     def deliver(self, batch: Sequence[tuple[Prepared, Outgoing]]) -> Iterator[Delivered]:
         """Rename each, then make all the names durable at once."""
-        answers = [self._rename(prepared, outgoing) for prepared, outgoing in batch]
+        pairs = {(apart(one.part)[0], apart(one.final)[0]) for one, _outgoing in batch}
+        workers = min([self._places.workers(*pair) for pair in pairs] or [1])
+        if workers == 1:
+            renamed = [self._rename(one) for one, _outgoing in batch]
+        else:  # each rename waits for a server's answer
+            with ThreadPoolExecutor(workers) as pool:
+                renamed = list(pool.map(self._rename, [one for one, _outgoing in batch]))
+        answers = [answer or self._prove(one) for answer, (one, _outgoing) in zip(renamed, batch, strict=True)]
         for folder in {apart(path)[0] for p, _o in batch for path in (p.part, p.final)}:
             try:
                 with step("waitdir.sync"):
@@ -128,7 +146,8 @@ class FolderEntrance:
                 answers = [Delivered(a.prepared, error=a.error or error) for a in answers]
         yield from answers
 
-    def _rename(self, prepared: Prepared, outgoing: Outgoing) -> Delivered:
+    def _rename(self, prepared: Prepared) -> Delivered | None:
+        """The one visible effect; None when there was nothing to rename."""
         parts, part = apart(prepared.part)
         waiting, final = apart(prepared.final)
         try:
@@ -140,28 +159,33 @@ class FolderEntrance:
                     with step("waitdir.rename"):
                         source.rename(part, target, final)
                 except FileNotFoundError:
-                    self._prove(prepared, waiting)
+                    return None
         except EzcoldError as exc:
             return Delivered(prepared, error=exc)
         return Delivered(prepared, receipt=prepared.final)
 
-    def _prove(self, prepared: Prepared, waiting: str) -> None:
-        """The part is gone: only the same parts folder proves that it was renamed.
-
-        :raises ScenarioUnavailable: it is not proved.
-        """
-        parts = apart(prepared.part)[0]
-        with entrance_errors(waiting):
-            self._places.fresh(waiting).stat("")
-        with entrance_errors(parts):
-            identity = self._places.identity(parts, fresh=True)
-        if not prepared.identity or identity != prepared.identity:
-            raise ScenarioUnavailable(
-                _(
-                    "{parts} is not the folder that it was when {final} was sent, so nobody knows whether it was: "
-                    "mount or restore the old one, or look for the file in EzGED and decide"
-                ).format(parts=parts, final=apart(prepared.final)[1])
-            )
+    def _prove(self, prepared: Prepared) -> Delivered:
+        """Nothing to rename: if the part is gone from the very same parts folder, then it was renamed before."""
+        parts, part = apart(prepared.part)
+        waiting, final = apart(prepared.final)
+        try:
+            with entrance_errors(waiting):
+                target = self._places.fresh(waiting)
+            with entrance_errors(parts):
+                source = self._places.fresh(parts)
+                with suppress(FileNotFoundError), step("waitdir.rename_again"):
+                    source.rename(part, target, final)  # it was a folder that had been replaced, not the part
+                    return Delivered(prepared, receipt=prepared.final)
+                identity = self._places.known_identity(source)
+        except EzcoldError as exc:
+            return Delivered(prepared, error=exc)
+        if prepared.identity and identity == prepared.identity:
+            return Delivered(prepared, receipt=prepared.final)
+        text = _(
+            "{parts} is not the folder that it was when {final} was sent, so nobody knows whether it was: "
+            "mount or restore the old one, or look for the file in EzGED and decide"
+        )
+        return Delivered(prepared, error=ScenarioUnavailable(text.format(parts=parts, final=final)))
 
     def recover(self, prepared: Prepared, outgoing: Outgoing) -> Delivered:
         """Finish the rename, or find it finished."""

@@ -62,7 +62,6 @@ class Places:
     def __init__(self, credentials: Credentials | None) -> None:
         self._credentials = credentials
         self._trees: dict[str, Tree] = {}
-        self._identities: dict[str, str] = {}
 
     def __enter__(self) -> Places:
         return self
@@ -95,7 +94,7 @@ class Places:
         with entrance_errors(parts):
             source = self._make(parts)
             source.check_rename(target)
-            return self.identity(parts)
+            return self._identity(source)
 
     def _make(self, parts: str) -> Tree:
         try:
@@ -108,22 +107,34 @@ class Places:
             above.sync([""])
             return self.tree(parts)
 
-    def identity(self, parts: str, fresh: bool = False) -> str:
-        """What proves that a parts folder is still the same one: text of its own, and its ctime where there is one.
+    def workers(self, parts: str, waiting: str) -> int:
+        """How many renames may go on at once between two folders; 1 too where one of them cannot be opened."""
+        try:
+            self.tree(waiting)
+            return self.tree(parts).workers
+        except OSError:
+            return 1
+
+    def _identity(self, tree: Tree) -> str:
+        """The identity of a parts folder, given to it if it has none."""
+        known = self.known_identity(tree)
+        if not known:
+            _write(tree)
+            known = self.known_identity(tree)
+        return known
+
+    def known_identity(self, tree: Tree) -> str:
+        """What proves that a parts folder is still the same one: text of its own, and its ctime; "" if it has none.
 
         The ctime, which nobody can set back, tells a folder that was restored from a backup: the text came back
-        too, but not the parts.
+        too, but not the parts. (SFTP has no ctime.)
         """
-        if fresh:
-            self._identities.pop(parts, None)
-        if parts not in self._identities:
-            tree = self.fresh(parts) if fresh else self.tree(parts)
-            try:
-                self._identities[parts] = _read(tree)
-            except FileNotFoundError:
-                _write(tree)
-                self._identities[parts] = _read(tree)
-        return self._identities[parts]
+        try:
+            with tree.open(IDENTITY) as file:
+                text = file.read(100).decode("ascii", "replace").strip()
+                return f"{text}/{file.stat().changed_ns}"
+        except FileNotFoundError:
+            return ""
 
     def trial(self, parts: str, waiting: str) -> None:
         """Can one write and rename here? An empty folder goes in and comes back; nothing is left.
@@ -162,13 +173,6 @@ class Places:
             waiting_files += stat.kind == "file"
         if waiting_files:
             yield _("{count} files wait in {path} for EzGED").format(count=waiting_files, path=waiting)
-
-
-def _read(tree: Tree) -> str:
-    with tree.open(IDENTITY) as file:
-        text = file.read(100).decode("ascii", "replace").strip()
-        changed = file.stat().changed_ns
-    return f"{text}/{changed}"
 
 
 def _write(tree: Tree) -> None:

@@ -43,6 +43,10 @@ class Tree(Protocol):
     """An open folder. `root` is absolute and says on which machine."""
 
     root: str
+    workers: int
+    """How many threads may rename at once: more than one where each waits for a server's answer."""
+    atomic: bool
+    """Whether a rename is one effect that changes nothing of the file; object stores copy and remove."""
 
     def close(self) -> None: ...
 
@@ -61,7 +65,10 @@ class Tree(Protocol):
         ...
 
     def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        """Copy local files to new names, durable on return; one answer each, a failed one leaves nothing behind."""
+        """Copy local files to new names, durable on return; one answer each, a failed one leaves nothing behind.
+
+        An answer whose `filename` is the Path given says that the local file could not be read.
+        """
         ...
 
     def rename(self, path: str, other: Tree, new: str) -> None:

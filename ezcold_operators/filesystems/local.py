@@ -56,6 +56,9 @@ class LocalReading:
 class LocalTree:
     """A Tree on this machine. The root itself may be a link: a person named it."""
 
+    workers = 1
+    atomic = True
+
     def __init__(self, root: str) -> None:
         """:raises OSError: the root is missing, no folder, or not ours to enter."""
         self.root = root
@@ -155,6 +158,7 @@ class LocalTree:
         try:
             src = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as exc:
+            exc.filename = source
             return exc
         try:
             dst = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=self._fd)

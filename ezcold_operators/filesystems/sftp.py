@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import paramiko
@@ -134,6 +134,9 @@ class SftpReading:
 class SftpTree:
     """A Tree on an SFTP server."""
 
+    workers = CHANNELS
+    atomic = True
+
     def __init__(self, url: Url, credentials: Credentials) -> None:
         """:raises OSError: :raises AuthenticationFailed: :raises ConfigurationError:"""
         self.root = str(url)
@@ -242,8 +245,11 @@ class SftpTree:
     @contextmanager
     def _borrowed(self) -> Iterator[Client]:
         """A client of one's own: paramiko's may not be shared by threads."""
-        with _mapped(self.root):
-            client = self._channel() if self._clients.empty() else self._clients.get()
+        try:
+            client = self._clients.get_nowait()
+        except Empty:
+            with _mapped(self.root):
+                client = self._channel()
         try:
             yield client
         finally:
@@ -251,13 +257,13 @@ class SftpTree:
 
     def rename(self, path: str, other: Tree, new: str) -> None:
         target = self._same(path, other)
-        with _mapped(path):
+        with self._borrowed() as client, _mapped(path):
             try:
-                self._client.posix_rename(self._at(path), target._at(new))
+                client.posix_rename(self._at(path), target._at(new))
             except OSError as exc:
                 if exc.errno != errno.EOPNOTSUPP:
                     raise
-                self._client.rename(self._at(path), target._at(new))
+                client.rename(self._at(path), target._at(new))
 
     def rename_new(self, path: str, other: Tree, new: str) -> None:
         target = self._same(path, other)

@@ -129,6 +129,9 @@ class SmbReading:
 class SmbTree:
     """A Tree on an SMB share."""
 
+    workers = THREADS
+    atomic = True
+
     def __init__(self, url: Url, credentials: Credentials) -> None:
         """:raises OSError: :raises AuthenticationFailed: :raises ConfigurationError:"""
         self.root = str(url)

@@ -240,6 +240,8 @@ class FolderSession(Session):
 
     def _error(self, listed: Listed, exc: OSError) -> SourceUnavailable | ItemFailed:
         """One file's trouble, unless the folder itself is in trouble."""
+        if exc.errno == errno.EBUSY:  # a share knows that it is still being written
+            return ItemChanged(_("{name} is open in another program").format(name=listed.name))
         if not isinstance(exc, PermissionError):
             try:
                 with source_errors(self._source.root):

@@ -153,7 +153,9 @@ class _Item:
         self._path = unescape(str(listed.handle["path"]))
         self._folder, _slash, self._name = self._path.rpartition("/")
         self._private = private_name(listed.key, listed.fingerprint, self._name)
-        self._claim = f"{self._folder}/{self._private}" if self._folder else self._private
+        self._copy_path = f"{self._folder}/{self._private}" if self._folder else self._private
+        # Where a rename would be a copy with a new time, nothing is claimed: compare, then act.
+        self._claim = self._copy_path if tree.atomic else self._path
 
     def acknowledge(self, after: After) -> Literal["done", "gone"]:
         """:raises OSError: :raises _Failed:"""
@@ -176,10 +178,14 @@ class _Item:
 
     def _here(self) -> bool:
         own = self._stat(self._path)
-        return self._stat(self._claim) is not None or (own is not None and fingerprint(own) == self._listed.fingerprint)
+        if own is not None and own.kind == "file" and fingerprint(own) == self._listed.fingerprint:
+            return True
+        return self._tree.atomic and self._stat(self._claim) is not None
 
     def _claimed(self) -> bool:
         """Whether the file stands under its claim, proved to be the one that was fetched."""
+        if not self._tree.atomic:
+            return self._here()
         left = self._stat(self._claim)  # a crash left it, or another worker is at it
         own = self._stat(self._path)
         if left is None:
@@ -213,6 +219,8 @@ class _Item:
         try:
             self._all.make_folders(target, self._folder)
             self._all.touched(target, self._folder)
+            if not self._tree.atomic:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
             with suppress(FileNotFoundError):
                 self._rename_free(self._tree, self._claim, target)
         except OSError as exc:
@@ -243,21 +251,21 @@ class _Item:
                 yield data
 
         with self._tree.open(self._claim) as file, step("folder.copy"):
-            target.write(self._claim, pieces(file), claimed)
+            target.write(self._copy_path, pieces(file), claimed)
             target.sync([self._folder])
         written, digest = digest.digest(), hashlib.sha256()
-        with target.open(self._claim) as file:
+        with target.open(self._copy_path) as file:
             size = sum(len(data) for data in pieces(file))
         if digest.digest() != written or size != claimed.size:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), self._claim)
+            raise OSError(errno.EIO, os.strerror(errno.EIO), self._copy_path)
 
     def _finish_copy(self, target: Tree, to: str) -> bool:
         """A copy whose claim is gone is whole: give it its name. False when there is none."""
-        if self._stat(self._claim, target) is None:
+        if self._stat(self._copy_path, target) is None:
             return False
         self._all.touched(target, self._folder)
         try:
-            self._rename_free(target, self._claim, target)
+            self._rename_free(target, self._copy_path, target)
         except FileNotFoundError:
             return True
         except OSError as exc:

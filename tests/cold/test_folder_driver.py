@@ -135,6 +135,18 @@ def test_an_unmounted_parts_folder_is_unavailable_and_then_recovers(
     assert list(world.seen().values()) == [b"payload"]
 
 
+def test_a_waiting_directory_replaced_under_an_open_session_still_gets_its_file(
+    world: WaitingDirectory, documents: Documents
+) -> None:
+    outgoing = documents(b"payload")
+    with world.driver().open(None) as entrance:
+        (one,) = prepare(entrance, [outgoing])
+        world.path.rmdir()
+        world.path.mkdir()
+        assert [answer.error for answer in entrance.deliver([(one, outgoing)])] == [None]
+    assert list(world.seen().values()) == [b"payload"]
+
+
 def test_recovery_goes_by_the_row_and_not_by_the_scenario(
     world: WaitingDirectory, documents: Documents, tmp_path: Path
 ) -> None:

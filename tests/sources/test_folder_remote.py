@@ -12,7 +12,7 @@ import pytest
 
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After
-from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, SourceUnavailable
+from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, ItemChanged, SourceUnavailable
 from ezcold_operators.sources import create
 from ezcold_operators.sources.base import Source
 from tests.conftest import require
@@ -204,3 +204,32 @@ def test_no_password_is_ever_shown(world: RemoteWorld) -> None:
     with pytest.raises(AuthenticationFailed) as caught, world.source().open(world.remote.wrong()):
         pass
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.samba
+def test_a_file_that_a_program_holds_open_is_left_for_the_next_run(servers: dict[str, Sshd | Samba]) -> None:
+    import smbclient
+
+    require("samba")
+    world = RemoteWorld(Remote(servers["samba"]))
+    server = servers["samba"]
+    assert isinstance(server, Samba)
+    world.put("a.pdf", b"half")
+    world.put("b.pdf", b"whole")
+    path = rf"\\127.0.0.1\share\{world.remote.folder.name}\in\a.pdf"
+    login = {"username": world.credentials().login, "password": world.credentials().password}
+    cache: dict[str, object] = {}
+    delete = After.model_validate({"action": "delete"})
+    with smbclient.open_file(path, "r+b", share_access="", port=server.port, connection_cache=cache, **login):
+        with world.source().open(world.credentials()) as session:
+            items = sorted(listing(session), key=lambda item: item.name)
+            reading = session.read(items)
+            with pytest.raises(ItemChanged, match="open in another program"):
+                list(next(reading).chunks or ())
+            assert b"".join(next(reading).chunks or ()) == b"whole"
+            assert set(acknowledge(session, items[:1], After.model_validate({"action": "delete"})).values()) == {
+                "failed"
+            }
+    smbclient.reset_connection_cache(connection_cache=cache)
+    with world.source().open(world.credentials()) as session:
+        assert set(acknowledge(session, items[:1], delete).values()) == {"done"}
