@@ -118,12 +118,11 @@ class O365Session:
             yield from (Outcome(listed, "done") for listed in batch)
             return
         self._turn.begin()
-        target = ""
-        if after.action == "move":
-            target = self._folders.ensure(str(after.to)).id
-        elif after.action == "delete":
-            target = self._folders.need(DELETED).id
-        yield from Acknowledger(self._client, target, self._watched_ids).apply(batch)
+        try:
+            yield from Acknowledger(self._client, self._target(after), self._watched_ids).apply(batch)
+        finally:
+            # Rooms hold the place's lease around this: the mailbox must never be held while that is waited for.
+            self._turn.end()
 
     def describe(self) -> Iterator[str]:
         """What a person should know before the first run, one sentence each."""
@@ -138,6 +137,12 @@ class O365Session:
 
     def __repr__(self) -> str:
         return f"O365Session({self.place!r})"
+
+    def _target(self, after: After) -> str:
+        """Id of the folder to move to, made if need be; '' to mark as read."""
+        if after.action == "move":
+            return self._folders.ensure(str(after.to)).id
+        return self._folders.need(DELETED).id if after.action == "delete" else ""
 
     def _how(self) -> str:
         wanted = self._client.settings

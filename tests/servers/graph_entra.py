@@ -63,7 +63,9 @@ class Entra:
     code_life: int = 900
     tokens: dict[str, Grant] = field(default_factory=dict)
     refreshes: dict[str, str] = field(default_factory=dict)
-    """refresh token -> login. Strict: each is good once."""
+    """refresh token -> login."""
+    strict: bool = True
+    """Each refresh token is good once; Entra itself leaves the old one good."""
     spent: set[str] = field(default_factory=set)
     revoked: int = 0
     """An AADSTS number with which every refresh is refused, 0 for none."""
@@ -168,7 +170,7 @@ class Entra:
             return _error("invalid_grant", self.revoked)
         if given not in self.refreshes:
             return _error("invalid_grant", 70000)
-        login = self.refreshes.pop(given)
+        login = self.refreshes.pop(given) if self.strict else self.refreshes[given]
         self.spent.add(given)
         return 200, self.grant(login, "")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ezcold_operators.errors import SourceUnavailable
+from ezcold_operators.errors import EzcoldError
 from ezcold_operators.sources.base import Listed
-from ezcold_operators.sources.graph.answers import Lost, Refused
+from ezcold_operators.sources.graph.answers import Lost
 from ezcold_operators.sources.graph.client import BATCH_LIMIT, Answer, GraphClient, Part
 from ezcold_operators.sources.graph.messages import address
 
@@ -75,10 +75,8 @@ def _url(client: GraphClient, listed: Listed, entry: Mapping[str, Any]) -> str:
     for url, name in ((attachment, "sourceUrl"), (beta, "sourceUrl"), (f"{mail}?$select=webLink", "webLink")):
         try:
             value = client.get(url).get(name)
-        except Refused:
+        except EzcoldError:  # the mail itself comes all the same, and says that a link is missing
             continue
-        except SourceUnavailable:
-            return ""
         if value:
             return str(value)
     return ""
