@@ -215,6 +215,45 @@ class TestServersThatCanDoLess:
         assert digests(m.data for m in box.mails("Fait")) == digests([mail(1), mail(2), mail(2), mail(3)])
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("action", "effect"),
+    [
+        ("mark", "imap.store"),
+        ("delete", "imap.store"),
+        ("delete", "imap.expunge"),
+        ("move", "imap.create"),
+        ("move", "imap.move"),
+    ],
+)
+def test_an_end_at_any_step_is_made_good(
+    dovecot: Dovecot, new_user: NewUser, action: str, effect: str, moment: str
+) -> None:
+    box = new_user()
+    for number in range(5):
+        box.deliver(mail(number))
+    after = After(action="move", to="Fait") if action == "move" else After.model_validate({"action": action})
+
+    def stop(name: str, when: str) -> None:
+        if (name, when) == (effect, moment):
+            raise KeyboardInterrupt
+
+    with imap().open(login(dovecot, box)) as session:
+        items = listing(session)[:3]
+    observe(stop)
+    try:
+        with pytest.raises(KeyboardInterrupt), imap().open(login(dovecot, box)) as session:
+            acknowledge(session, items, after)
+    finally:
+        observe(None)
+    with imap().open(login(dovecot, box)) as session:
+        assert set(acknowledge(session, items, after).values()) <= {"done", "gone"}
+    ours, others = [mail(n) for n in range(3)], [mail(n) for n in (3, 4)]
+    assert [m.data for m in box.mails()] == (ours + others if action == "mark" else others)
+    assert [m.data for m in box.mails() if "S" in m.flags] == (ours if action == "mark" else [])
+    assert digests(m.data for m in box.mails("Fait")) == (digests(ours) if action == "move" else [])
+
+
 class TestIdentity:
     def test_uids_given_to_other_mails_under_one_uidvalidity(self, dovecot: Dovecot, new_user: NewUser) -> None:
         box = new_user()
