@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,6 +30,7 @@ UNNAMED_TYPE = "application/octet-stream"
 SMALL = 1_000_000
 """Bytes below which a ratio proves nothing: a text of a megabyte in a kilobyte of zip is no bomb."""
 MAX_REASONS = 5
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 HEAD = 4096
 """First bytes of a document that are enough to know its type."""
 
@@ -79,13 +81,20 @@ class _Frame:
 
 
 def is_disk_failure(error: BaseException) -> bool:
-    """Whether our own disk failed (full, quota, read-only, broken): no fault of the item."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+    """Whether our own disk failed (full, quota, read-only, broken, a file too large for it): no fault of the item."""
+    return isinstance(error, OSError) and error.errno in _DISK
 
 
 def join(path: str, inner: str) -> str:
     """Path of `inner` inside the container at `path`; `inner` alone at the top."""
     return f"{path}/{inner}" if path else inner
+
+
+def _write(out: io.FileIO, piece: bytes) -> None:
+    """Write all of it: an unbuffered file may take less, above all when the disk is nearly full."""
+    written = out.write(piece)
+    while written < len(piece):
+        written += out.write(memoryview(piece)[written:])
 
 
 class Unfolding:
@@ -161,7 +170,7 @@ class Unfolding:
                 for piece in (data,) if isinstance(data, bytes) else data:
                     self._count(len(piece))
                     digest.update(piece)
-                    out.write(piece)
+                    _write(out, piece)
                     if size < HEAD:
                         head = (head + piece[: HEAD - size]) if head else bytes(piece[:HEAD])
                     size += len(piece)

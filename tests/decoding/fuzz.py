@@ -1,6 +1,6 @@
 """Fuzzing the decoder: byte mutations of the corpus, for as long as one likes.
 
-    python tests/decoding/fuzz.py [--seconds 60] [--seed N] [FOLDER ...]
+    python -m tests.decoding.fuzz [--seconds 60] [--seed N] [FOLDER ...]
 
 Whatever the bytes, decoding must end in time, raise nothing, write nothing but the files it names, and say of each file
 what it is. And it must not be silent: an attachment that the standard library finds by name in a mutant, and we do not,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -114,10 +115,19 @@ def test_more_memory_than_allowed_is_the_item_s_failure(mail: Path, tmp_path: Pa
     assert all(isinstance(answer, str) or answer == ["a"] for answer in answers)
 
 
-@pytest.mark.skipif(not os.statvfs("/sys").f_flag & os.ST_RDONLY, reason="no read-only file system here")
-def test_our_own_disk_is_no_item_s_fault(mail: Path) -> None:
-    with DecoderProcess() as decoder, pytest.raises(StageUnavailable, match="Read-only"):
-        list(decoder.map([Request(mail, Path("/sys/ezcold"))]))
+def test_our_own_disk_is_no_item_s_fault(tmp_path: Path) -> None:
+    """A disk that takes files of 100 bytes only, as far as the decoder can tell."""
+    file = tmp_path / "mail"
+    file.write_bytes(b"Subject: x\r\nContent-Type: application/pdf\r\n\r\n" + b"x" * 1000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with DecoderProcess() as decoder:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            with pytest.raises(StageUnavailable, match="cannot be written"):
+                list(decoder.map([Request(file, tmp_path / "w0")]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_the_child_ends_when_its_parent_is_killed(never: Path, tmp_path: Path) -> None:
