@@ -123,7 +123,7 @@ def launcher_dag(
         description=launcher.description or None,
         doc_md=in_words(launcher, scenarios) + "\n",
         schedule=_schedule(launcher),
-        start_date=datetime(1990, 1, 1, tzinfo=zone),
+        start_date=datetime(1970, 1, 1, tzinfo=zone),
         catchup=False,
         max_active_runs=1,
         tags={"ezcold", source.protocol},

@@ -30,7 +30,7 @@ def exit_code(error: EzcoldError) -> int:
 
 def run() -> None:
     """Run the command line; errors of ours are a sentence, not a traceback."""
-    _quiet_logs()
+    quiet_logs()
     try:
         code = app(standalone_mode=False)
     except EzcoldError as exc:
@@ -50,7 +50,8 @@ def run() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _quiet_logs() -> None:
+def quiet_logs() -> None:
+    """Logs to stderr, warnings and worse only (EZCOLD_LOG: another level); again after Airflow set up its own."""
     import logging
 
     import structlog
@@ -152,6 +153,53 @@ def resend(
     from ezcold_operators.cli import resend as command
 
     return command.resend(what, to, reason, as_json)
+
+
+@app.command(help=_("Create the backfill of a legacy archive; lists what no interval covers. Again: the progress."))
+def reprise(
+    file: File,
+    start: Annotated[str, typer.Argument(metavar="FROM", help=_("first day, YYYY-MM-DD, in the launcher's timezone"))],
+    end: Annotated[str, typer.Argument(metavar="TO", help=_("last day, YYYY-MM-DD, included"))],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("only look: done, left, uncovered"))] = False,
+    again: Annotated[bool, typer.Option("--again", help=_("also intervals that ran already"))] = False,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, help=_("runs at once"))] = 2,
+    as_json: AsJson = False,
+) -> int:
+    from ezcold_operators.cli import reprise as command
+
+    return command.reprise(file, start, end, dry_run=dry_run, again=again, parallel=parallel, as_json=as_json)
+
+
+@app.command(help=_("How every launcher stands: owed, quarantined, since when; what lies on the disk."))
+def status(as_json: AsJson = False) -> int:
+    from ezcold_operators.cli import status as command
+
+    return command.status(as_json)
+
+
+@app.command(help=_("Copy documents out of the stage or the backup into a folder."))
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help=_("where to; made if absent"))],
+    what: Annotated[str | None, typer.Argument(metavar="[ITEM|TEXT]", help=_("an item's id, or as for why"))] = None,
+    day: Annotated[str | None, typer.Option("--day", metavar="YYYY-MM-DD", help=_("what was taken on it"))] = None,
+    launcher: OfLauncher = None,
+    timezone: Annotated[str, typer.Option("--timezone", help=_("of the day"))] = "Europe/Paris",
+    as_json: AsJson = False,
+) -> int:
+    from ezcold_operators.cli import export as command
+
+    return command.export(what, day, launcher, timezone, to, as_json)
+
+
+@app.command(help=_("Forget the events of items settled long ago; what identity needs stays."))
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="400d", help=_("days d, weeks w, years y"))],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("only count"))] = False,
+    as_json: AsJson = False,
+) -> int:
+    from ezcold_operators.cli import status as command
+
+    return command.prune(older_than, dry_run, as_json)
 
 
 @app.command(help=_("Sign in to Microsoft 365 for a launcher, with a code to type on a page."))

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ezcold_operators.cli.app import quiet_logs
 from ezcold_operators.config import credentials as connections
 from ezcold_operators.config import loader
 from ezcold_operators.config.credentials import Credentials
@@ -45,7 +46,9 @@ def airflow_connection(conn_id: str) -> Credentials | None:
     with redirect_stdout(sys.stderr):  # Airflow sets up logging to stdout, which belongs to the answer
         from ezcold_operators.operators.connections import from_metadata
 
-        return from_metadata(conn_id)
+        found = from_metadata(conn_id)
+    quiet_logs()
+    return found
 
 
 @contextmanager

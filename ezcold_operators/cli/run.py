@@ -17,6 +17,8 @@ def run(file: Path, as_json: bool) -> int:
     """Exit code of the contract."""
     launcher, scenarios, settings = load(file)
     print(_("ledger: {url}").format(url=ledger_name(settings)), file=sys.stderr)
+    if launcher.reprise is not None:
+        print(_("an archive is taken by backfills only (`ezcold reprise`): this run pays debts"), file=sys.stderr)
     with progress() as show, River.open(launcher, scenarios, settings, new_run_id(), progress=show) as river:
         work = Run(river)
         counts = work.rooms()

@@ -44,6 +44,16 @@ def known(conn: Connection, launcher: str, keys: Sequence[str]) -> set[tuple[str
     return {(row.source_key, row.fingerprint) for row in rows}
 
 
+def states(conn: Connection, launcher: str, keys: Sequence[str]) -> dict[tuple[str, str], str]:
+    """The state of each item with one of these keys, by (key, fingerprint)."""
+    rows = conn.execute(
+        select(item.c.source_key, item.c.fingerprint, item.c.state).where(
+            item.c.launcher == launcher, item.c.source_key.in_(keys)
+        )
+    )
+    return {(row.source_key, row.fingerprint): row.state for row in rows}
+
+
 def unfinished(conn: Connection, launcher: str) -> bool:
     """Something that was taken is not settled yet: a room has work."""
     query = select(item.c.id).where(item.c.launcher == launcher, item.c.state.in_(("staged", "decoded"))).limit(1)

@@ -51,10 +51,14 @@ def _take_all(river: River, session: Session, window: Window | None) -> None:
             continue
         if more:
             return
+        new_marks = session.marks()  # says it, now that all else is taken, when something could not be listed
         if whole and window is None:
             with river.ledger.transaction("fetch.marks") as conn:
-                items.save_marks(conn, river.id, session.marks())
+                items.save_marks(conn, river.id, new_marks)
         return
+    if window is not None:  # no later run would take the rest of its interval
+        text = _("limits.per_run ({n}) is reached and its interval is not empty: clear this run to take more of it")
+        river.failed(text.format(n=river.launcher.limits.per_run))
 
 
 def _unknown(river: River, listing: Iterator[Listed]) -> Iterator[Listed]:

@@ -34,7 +34,7 @@ class Run:
     def rooms(self) -> dict[str, Any]:
         """Run every room; the summary of the run."""
         river = self.river
-        self._room(lambda: fetch(river))
+        self._room(lambda: fetch(river, only_debts=river.launcher.reprise is not None))
         self._room(lambda: decode(river))
         owing = self._room(lambda: filter_documents(river)).get("owing", [])
         for scenario in owing:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ezcold_operators.cli.app import _quiet_logs, app, exit_code
+from ezcold_operators.cli.app import app, exit_code, quiet_logs
 from ezcold_operators.errors import EzcoldError
 from tests.airflow_runs import write
 
@@ -31,7 +31,7 @@ class Place:
 
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root, self._capsys = root, capsys
-        _quiet_logs()
+        quiet_logs()
         self.home, self.launchers = root / "home", root / "launchers"
         self.incoming = root / "incoming"
         self.incoming.mkdir()
