@@ -55,14 +55,24 @@ def new_token() -> str:
 def final_name(template: str, outgoing: Outgoing, token: str, context: Mapping[str, Any] | None = None) -> str:
     """The name under which a document shows itself at the entrance.
 
+    An index that stands beside a document (`beside` in its context) takes that one's stem, and so its token.
+
     :param context: instead of the document's own, for the template.
     :raises ConfigurationError: the template has a field that we do not know.
     """
     name = outgoing.name.strip() if outgoing.name else ""
+    if beside := outgoing.context.get("beside"):
+        return next_to(str(beside), split(name)[1])
     if not _clean(name).strip(". "):
         name = invented(outgoing.media_type)
     known = {**(outgoing.context if context is None else context), "sha256": outgoing.sha256}
     return unique(render(template, known, name, outgoing.date), name, token)
+
+
+def next_to(beside: str, extension: str) -> str:
+    """The name of a file beside another: `a__token.json` beside `a__token.pdf`."""
+    stem, own = split(beside)
+    return f"{beside if own.lower() == extension.lower() else stem}.{extension}"
 
 
 def invented(media_type: str) -> str:

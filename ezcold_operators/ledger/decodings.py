@@ -64,7 +64,9 @@ def decoded(ledger: Ledger, conn: Connection, run_id: str, launcher: str, new: S
     conn.execute(update(item).where(same).values(columns), [_outcome(one) for one in won])
     have: dict[int, list[Any]] = {}
     for row in conn.execute(
-        select(document.c.item_id, document.c.path, document.c.sha256).where(document.c.item_id.in_(staged))
+        select(document.c.item_id, document.c.path, document.c.sha256, document.c.role).where(
+            document.c.item_id.in_(staged)
+        )
     ):
         have.setdefault(row.item_id, []).append(row)
     fresh = [row for one in won for row in _fresh(launcher, one, have.get(one.item_id, []))]
@@ -90,7 +92,8 @@ def _outcome(one: NewDecoding) -> dict[str, Any]:
 
 
 def _fresh(launcher: str, one: NewDecoding, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    have, paths = Counter(row.sha256 for row in rows), {row.path for row in rows}
+    paths = {row.path for row in rows}
+    have = Counter(row.sha256 for row in rows if row.role != "index")
     fresh = []
     for doc in one.documents:
         if have[doc.sha256] > 0:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
+from ezcold_operators.ledger import indexes
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.items import ATTEMPTS, quarantine
 from ezcold_operators.ledger.ledger import Ledger
@@ -41,8 +42,18 @@ def unjudged(conn: Connection, launcher: str, limit: int) -> list[Any]:
     return list(conn.execute(query).all())
 
 
-def judge(ledger: Ledger, conn: Connection, run_id: str, launcher: str, verdicts: Sequence[Verdict]) -> None:
-    """Write verdicts and what is owed for them; a document already judged by another run stays as it is."""
+def judge(
+    ledger: Ledger,
+    conn: Connection,
+    run_id: str,
+    launcher: str,
+    verdicts: Sequence[Verdict],
+    indexed: Mapping[str, bool] | None = None,
+) -> None:
+    """Write verdicts and what is owed for them; a document already judged by another run stays as it is.
+
+    :param indexed: scenarios that want an index (see `indexes.owe`).
+    """
     now = ledger.now(conn)
     ledger.serialise(conn, f"judge {launcher}")
     ids = [v.document_id for v in verdicts]
@@ -65,6 +76,7 @@ def judge(ledger: Ledger, conn: Connection, run_id: str, launcher: str, verdicts
     ]  # fmt: skip
     if owed:
         conn.execute(insert(delivery), owed)
+        indexes.owe(conn, now, launcher, owed, indexed or {})
     record(
         conn, now, run_id, launcher,
         [Event(v.verdict, v.item_id, v.document_id, v.reason or ", ".join(v.scenarios)) for v in mine],

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sqlalchemy import ColumnElement
+
 from ezcold_operators import cold
 from ezcold_operators.cold.base import Delivered, Entrance, Outgoing, Prepared
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.errors import Ambiguous, ConfigurationError, EzcoldError, ItemFailed
 from ezcold_operators.i18n import _
-from ezcold_operators.ledger import claims, deliveries, items
+from ezcold_operators.ledger import claims, deliveries, indexes, items
 from ezcold_operators.ledger.tables import delivery
+from ezcold_operators.rooms import groups
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.outgoing import columns, outgoing, prepared
 
@@ -31,6 +34,8 @@ def dispatch(river: River, scenario_id: str, only: Sequence[int] | None = None) 
         raise ConfigurationError(_("there is no scenario {id} in scenarios.yaml").format(id=scenario_id))
     credentials = river.credentials(scenario.connection) if scenario.connection else None
     room = _Dispatch(river, scenario, only)
+    if only is None and not groups.work_to_do(river, scenario):
+        return {"scenario": scenario_id, "sent": 0, "refused": 0}
     with claims.renewed(river.ledger, delivery):
         with cold.create(scenario).open(credentials) as entrance:
             room.recover(entrance)
@@ -49,7 +54,7 @@ class _Dispatch:
         self.sent = self.refused = 0
         self.trouble: EzcoldError | None = None
 
-    def _claimed(self, state: str) -> Iterator[list[Any]]:
+    def _claimed(self, state: str, more: ColumnElement[bool] | None = None) -> Iterator[list[Any]]:
         """Rows in this state, claimed batch by batch, each row once."""
         last = 0
         while self.trouble is None:
@@ -57,6 +62,8 @@ class _Dispatch:
                 where = deliveries.open_claimable(self.river.id, self.scenario.id, state)
                 if self.only is not None:
                     where &= delivery.c.id.in_(self.only)
+                if more is not None:
+                    where &= more
                 ids = claims.claim(self.river.ledger, conn, delivery, where, BATCH, last)
                 rows = deliveries.rows(conn, ids) if ids else []
             if not rows:
@@ -67,8 +74,16 @@ class _Dispatch:
     def recover(self, entrance: Entrance) -> None:
         """Deliveries that a run left in `sending`: their effect may have happened."""
         for rows in self._claimed("sending"):
-            answers = [(row, self._recovered(entrance, row)) for row in rows]
-            self._write(entrance, answers, began_earlier=True)
+            for some in _pieces(self._recoverable(rows), _at_once(entrance)):
+                answers = [(row, self._recovered(entrance, row)) for row in some]
+                self._write(entrance, answers, began_earlier=True)
+                if self.trouble is not None:
+                    return
+
+    def _recoverable(self, rows: Sequence[Any]) -> list[Any]:
+        """All but those that are sent again, whose bytes are gone: they come back from their source first."""
+        again = self.scenario.driver == "ezged" and self.scenario.on_ambiguous == "retry"
+        return self._with_bytes(rows) if again else list(rows)
 
     def _recovered(self, entrance: Entrance, row: Any) -> Delivered:
         try:
@@ -77,13 +92,32 @@ class _Dispatch:
             return Delivered(prepared(row), error=exc)
 
     def pay(self, entrance: Entrance) -> None:
-        """Deliveries that are owed."""
-        for rows in self._claimed("owed"):
-            for batch in _by_bytes(self._with_bytes(rows)):
-                self._pay_batch(entrance, batch)
-                if self.trouble is not None:
-                    return
-                self.river.progress(f"dispatch {self.scenario.id}", self.sent, None)
+        """Deliveries that are owed: documents first, then the indexes that tell of them."""
+        may_go = groups.may_go(self.scenario) if self.only is None else indexes.not_an_index()
+        for rows in self._claimed("owed", may_go):
+            self._pay(entrance, self._with_bytes(rows))
+        if self.trouble is not None:
+            return
+        ready = groups.ready(self.river, self.scenario) if self.only is None else list(self.only)
+        for start in range(0, len(ready), BATCH):
+            is_index = delivery.c.id.in_(ready[start : start + BATCH]) & ~indexes.not_an_index()
+            for rows in self._claimed("owed", is_index):
+                self._pay(entrance, self._written(rows))
+
+    def _pay(self, entrance: Entrance, rows: Sequence[Any]) -> None:
+        for batch in _pieces(rows, _at_once(entrance)):
+            self._pay_batch(entrance, batch)
+            if self.trouble is not None:
+                return
+            self.river.progress(f"dispatch {self.scenario.id}", self.sent, None)
+
+    def _written(self, rows: Sequence[Any]) -> list[Any]:
+        """Indexes with their bytes; none if they cannot be made."""
+        try:
+            return groups.write(self.river, self.scenario, rows)
+        except EzcoldError as exc:
+            self._give_up([row.id for row in rows], exc)
+            return []
 
     def sweep(self, entrance: Entrance) -> None:
         """Parts that a crash left before the ledger knew of them."""
@@ -101,6 +135,8 @@ class _Dispatch:
         """Rows whose bytes are in the stage; for the others their item is decoded, or fetched, again."""
         here = [row for row in rows if self.river.stage.has(row.sha256)]
         lost = [row for row in rows if not self.river.stage.has(row.sha256)]
+        here += self._written([row for row in lost if row.role == indexes.ROLE])
+        lost = [row for row in lost if row.role != indexes.ROLE]
         if lost:
             with self.river.ledger.transaction("dispatch.lost") as conn:
                 items.lost(conn, {row.item_id for row in lost}, self.river.stage.has)
@@ -163,7 +199,8 @@ class _Dispatch:
                 self.river.failed(error)  # stays `sending` under its token: sent again, with the same name
         elif isinstance(error, ItemFailed):
             entrance.discard(answer.prepared)
-            self._refuse(row, error, last=False)
+            # What went out once perhaps must not go out again under another name.
+            self._refuse(row, error, last=began_earlier and not answer.prepared.part)
         else:
             assert error is not None
             if not answer.prepared.part and not began_earlier:  # no part lies ready, and nothing ever went out
@@ -191,14 +228,20 @@ class _Dispatch:
             deliveries.back_to_owed(conn, ids, str(error))
 
 
-def _by_bytes(rows: Sequence[Any]) -> Iterator[list[Any]]:
-    batch: list[Any] = []
+def _at_once(entrance: Entrance) -> int:
+    """How many deliveries may be in `sending` together: an entrance that cannot look back wants few in doubt."""
+    return int(getattr(entrance, "at_once", BATCH))
+
+
+def _pieces(rows: Sequence[Any], most: int) -> Iterator[list[Any]]:
+    """Pieces of at most so many rows and BATCH_BYTES."""
+    piece: list[Any] = []
     size = 0
     for row in rows:
-        if batch and size + row.size > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
+        if piece and (len(piece) >= most or size + row.size > BATCH_BYTES):
+            yield piece
+            piece, size = [], 0
+        piece.append(row)
         size += row.size
-    if batch:
-        yield batch
+    if piece:
+        yield piece

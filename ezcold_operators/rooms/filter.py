@@ -9,7 +9,7 @@ from ezcold_operators import filtering
 from ezcold_operators.filtering import Candidate
 from ezcold_operators.ledger import deliveries
 from ezcold_operators.ledger.deliveries import Verdict
-from ezcold_operators.rooms import orphans
+from ezcold_operators.rooms import groups, orphans
 from ezcold_operators.rooms.base import River
 
 BATCH = 1000
@@ -25,7 +25,7 @@ def filter_documents(river: River) -> dict[str, Any]:
             break
         verdicts = [_verdict(river, row) for row in rows]
         with river.ledger.transaction("filter.judged") as conn:
-            deliveries.judge(river.ledger, conn, river.run_id, river.id, verdicts)
+            deliveries.judge(river.ledger, conn, river.run_id, river.id, verdicts, groups.wanted(river))
         judged += len(rows)
         river.progress("filter", judged, None)
     orphans.resolve(river)

@@ -31,6 +31,7 @@ def outgoing(river: River, row: Any) -> Outgoing:
             "recipients": row.recipients, "subject": row.subject, "message_id": row.message_id, "sha256": row.sha256,
             "size": row.size, "media_type": row.media_type, "metadata": json.loads(row.metadata),
             "envelope": json.loads(row.envelope) if row.envelope else None,
+            "beside": json.loads(row.metadata).get("beside") if row.role == "index" else None,
         },
     )  # fmt: skip
 
