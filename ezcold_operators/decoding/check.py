@@ -19,6 +19,8 @@ _PROMISE = re.compile(
     re.IGNORECASE,
 )
 _CONTENT = re.compile(rb"[ \t]+Content-[A-Za-z-]{2,40}[ \t]*:", re.IGNORECASE)
+_ENVELOPE = re.compile(rb"From \S+ .{0,80}\d\d:\d\d.{0,80}\d{4}.{0,40}")
+_FIELD = re.compile(rb"[!-9;-~]{1,80}:")
 SHORT = 8
 """Length below which a boundary may well occur in a text by chance."""
 
@@ -26,12 +28,27 @@ SHORT = 8
 def check(raw: Raw, tree: Tree, session: Unfolding) -> None:
     """Quarantine what was promised and not found."""
     place = tree.messages[0].prefix or "the mail"
+    if _is_mailbox(raw):
+        session.quarantine(f"{place} is an mbox of several mails: it was read as one")
     for start, end in tree.gaps:
         if _promised(raw, start, end):
             session.quarantine(f"{place} announces a file outside every part, at byte {start}")
     for leaf in tree.leaves:
         if len(leaf.boundary) >= SHORT and _hidden(raw, leaf):
             session.quarantine(f"part {leaf.path} has a boundary in its middle: a file may be hidden in it")
+
+
+def _is_mailbox(raw: Raw) -> bool:
+    """Whether a file that begins with a "From " line has another one before another header (RFC 4155)."""
+    if raw.read(0, 5) != b"From ":
+        return False
+    found = raw.find(b"\nFrom ", 0)
+    while found >= 0:
+        line, following = raw.line(found + 1)
+        if _ENVELOPE.fullmatch(line) and _FIELD.match(raw.line(following)[0]):
+            return True
+        found = raw.find(b"\nFrom ", found + 1)
+    return False
 
 
 def _promised(raw: Raw, start: int, end: int) -> bool:

@@ -85,6 +85,7 @@ def other_cases() -> list[Case]:
         one("empty_encoding", CTE, b"abc", b"abc"),
         one("unknown_encoding", CTE + b"x-maison", b"abc", b"abc", why="an unknown word means the bytes as they are"),
         one("final_line_end_kept", CTE + b"8bit", b"a\r\nb\r\n", b"a\r\nb\r\n"),
+        one("final_cr_kept", CTE + b"binary", b"a\r\r", b"a\r\r"),
         one("two_encodings", CTE + b"base64\n" + CTE + b"8bit", b64(PDF)),
     ]
 

@@ -18,6 +18,7 @@ def ordinary() -> list[Case]:
     """What mail programs send every day."""
     alternative = multipart(TEXT, HTML, subtype="alternative", boundary=INNER)
     related = multipart(CID_HTML, LOGO, subtype="related", boundary=INNER)
+    line = b"From marie@example.fr Tue Mar  3 09:15:00 2026\r\n"
     whole = HEAD + part("Content-Type: application/pdf; name=seul.pdf\nContent-Transfer-Encoding: base64", b64(PDF))
     return [
         Case("plain_text", HEAD + TEXT),
@@ -60,8 +61,12 @@ def ordinary() -> list[Case]:
         Case("lf_only", mail(TEXT, pdf()).replace(b"\r\n", b"\n"), FOUND),
         Case("cr_only", mail(TEXT, pdf()).replace(b"\r\n", b"\r"), FOUND),
         Case("cr_cr_lf", mail(TEXT, pdf()).replace(b"\r\n", b"\r\r\n"), FOUND),
-        Case("mbox_from_line", b"From marie@example.fr Tue Mar  3 09:15:00 2026\r\n" + mail(TEXT, pdf()), FOUND),
-        Case("escaped_from_line", b">From marie@example.fr Tue Mar  3 09:15:00 2026\r\n" + mail(TEXT, pdf()), FOUND),
+        Case("mbox_from_line", line + mail(TEXT, pdf()), FOUND),
+        Case("mbox_of_two", line + mail(TEXT, pdf()) + b"\r\n" + line + mail(TEXT, pdf(), boundary=INNER), FOUND,
+             "mbox of several"),
+        Case("mbox_of_one_that_quotes", line + mail(
+             TEXT + b"\r\n\r\nFrom the start: yes\r\nFrom Marie at 12:00 in 2026\r\n", pdf()), FOUND),
+        Case("escaped_from_line", b">" + line + mail(TEXT, pdf()), FOUND),
         Case("byte_order_mark", b"\xef\xbb\xbf" + mail(TEXT, pdf()), FOUND),
         Case("blank_lines_first", b"\r\n\r\n" + mail(TEXT, pdf()), FOUND),
     ]  # fmt: skip
