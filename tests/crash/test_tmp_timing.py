@@ -1,0 +1,112 @@
+"""Every effect of the river is a named step; the process is killed before and after each, for each source.
+
+Then it is started again, twice at once, while EzGED eats: the end state is the same as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import require
+from tests.crash.steps import steps_in_source, unnamed_effects
+from tests.crash.world import (
+    BackupWorld,
+    Eater,
+    FolderDeleteWorld,
+    FolderWorld,
+    ImapMarkWorld,
+    ImapWorld,
+    OtherDiskWorld,
+    World,
+    Zygote,
+)
+
+pytestmark = pytest.mark.crash
+SEED = int(os.environ.get("EZCOLD_SEED", random.SystemRandom().randrange(1 << 32)))
+
+ELSEWHERE = {
+    # Killed by tests of their own, beside what they belong to: the value says where.
+}
+WORLDS: dict[str, type[World]] = {
+    "folder": FolderWorld, "folder_delete": FolderDeleteWorld, "backup": BackupWorld, "other_disk": OtherDiskWorld,
+    "imap": ImapWorld, "imap_mark": ImapMarkWorld,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    process = Zygote()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def dovecot() -> Iterator[None]:
+    require("dovecot")
+    from tests.servers.dovecot import Dovecot
+
+    with Dovecot() as server:
+        ImapWorld.server = server
+        yield
+
+
+def make(name: str, tmp: Path, seed: int) -> World:
+    folder = tmp / f"w{seed}"
+    folder.mkdir()
+    return WORLDS[name](folder, seed)
+
+
+def trace(zygote: Zygote, world: World) -> list[str]:
+    """The steps that one undisturbed run comes to, in order."""
+    out = world.tmp / "trace"
+    assert zygote.run([world.job(trace=str(out))]) == [0], world.output()
+    world.check()
+    return out.read_text().split()
+
+
+def test_every_effect_has_a_literal_name() -> None:
+    assert unnamed_effects() == []
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", WORLDS)
+def test_killed_before_and_after_each_step(name: str, zygote: Zygote, dovecot: None, tmp_path: Path) -> None:
+    chosen = random.Random(SEED)
+    reached = trace(zygote, make(name, tmp_path, SEED))
+    for number, step in enumerate(dict.fromkeys(reached)):
+        for moment in ("before", "after"):
+            seed = SEED + 2 * number + (moment == "after") + 1
+            nth = chosen.randint(1, reached.count(step))
+            world = make(name, tmp_path, seed)
+            context = f"EZCOLD_SEED={SEED}, killed {moment} {step} number {nth}"
+            with Eater(world.wait, world.eaten):
+                crash = {"step": step, "moment": moment, "nth": nth}
+                import time as _t
+
+                T = [_t.time()]
+                (status,) = zygote.run([world.job(crash=crash)])
+                assert status == -9, f"{context}: not reached, exit {status}\n{world.output()}"
+                both = zygote.run([world.job(), world.job()])
+            T.append(_t.time())
+            assert both == [0, 0], f"{context}: {both}\n{world.output()}"
+            try:
+                world.check()
+            except AssertionError as exc:
+                raise AssertionError(f"{context}: {exc}\n{world.output()}") from exc
+            import time as _t
+
+            print(context, [round(x, 1) for x in T], flush=True)
+            world.close()
+
+
+def test_no_effect_without_a_crash_test(zygote: Zygote, dovecot: None, tmp_path: Path) -> None:
+    reached: set[str] = set()
+    for n, name in enumerate(WORLDS):
+        reached.update(trace(zygote, make(name, tmp_path, SEED + n)))
+    missing = {step: where for step, where in steps_in_source().items() if step not in reached | set(ELSEWHERE)}
+    assert missing == {}
