@@ -190,7 +190,9 @@ class SftpTree:
             file = self._client.open(self._at(path), "rb")
         try:
             with _mapped(path):
-                file.prefetch(_kind(file.stat()).size, PREFETCH)
+                size = _kind(file.stat()).size
+                if size > PIECE:
+                    file.prefetch(size, PREFETCH)
             yield SftpReading(file, path)
         finally:
             with suppress(OSError, EOFError, paramiko.SSHException):

@@ -37,6 +37,7 @@ def connect(url: Url, credentials: Credentials) -> paramiko.Transport:
     wanted = _known_keys(url.host, port, credentials)
     key = _private_key(credentials)
     channel = socket.create_connection((url.host, port), credentials.timeout)
+    channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # many small questions, each waited for
     transport = paramiko.Transport(channel)
     try:
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = credentials.timeout

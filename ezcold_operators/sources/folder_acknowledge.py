@@ -159,13 +159,11 @@ class _Item:
 
     def acknowledge(self, after: After) -> Literal["done", "gone"]:
         """:raises OSError: :raises _Failed:"""
-        if after.to is None:
-            target = None
-        elif self._here():
-            target = self._all.target(after.to)
-        elif (target := self._all.opened(after.to)) is None:
-            return "gone"
-        if not self._claimed():
+        left, own = self._look()
+        target = None
+        if after.to is not None:
+            target = self._all.target(after.to) if left or own else self._all.opened(after.to)
+        if not self._claimed(left, own):
             finished = target is not None and self._finish_copy(target, after.to or "")
             return "done" if finished else "gone"
         self._all.touched(self._tree, self._folder)
@@ -176,26 +174,25 @@ class _Item:
         self._move(target, after.to or "")
         return "done"
 
-    def _here(self) -> bool:
-        own = self._stat(self._path)
-        if own is not None and own.kind == "file" and fingerprint(own) == self._listed.fingerprint:
-            return True
-        return self._tree.atomic and self._stat(self._claim) is not None
+    def _look(self) -> tuple[Stat | None, Stat | None]:
+        """What stands under the claim (a crash left it, or another worker is at it), and under the file's own name.
 
-    def _claimed(self) -> bool:
+        The latter only if it is still what was fetched.
+        """
+        left = self._stat(self._claim) if self._tree.atomic else None
+        own = self._stat(self._path)
+        same = own is not None and own.kind == "file" and fingerprint(own) == self._listed.fingerprint
+        return left, own if same else None
+
+    def _claimed(self, left: Stat | None, own: Stat | None) -> bool:
         """Whether the file stands under its claim, proved to be the one that was fetched."""
         if not self._tree.atomic:
-            return self._here()
-        left = self._stat(self._claim)  # a crash left it, or another worker is at it
-        own = self._stat(self._path)
+            return own is not None
         if left is None:
-            if own is None or own.kind != "file" or fingerprint(own) != self._listed.fingerprint:
+            if own is None:
                 return False
-            try:
-                with step("folder.claim"):
-                    self._tree.rename_new(self._path, self._tree, self._claim)
-            except (FileExistsError, FileNotFoundError):
-                pass  # another worker claimed it in this moment
+            with suppress(FileExistsError, FileNotFoundError), step("folder.claim"):  # another worker was faster
+                self._tree.rename_new(self._path, self._tree, self._claim)
             left = self._stat(self._claim)
             if left is None:
                 return False
