@@ -220,7 +220,8 @@ class ImapSession:
                     yield _("folder {folder} is there for mails that are done with").format(folder=name)
         if any(after.action == "move" for after in afters) and "MOVE" not in offers:
             yield _("warning: this server cannot move mails: they are copied, then deleted")
-        if any(after.action in {"move", "delete"} for after in afters) and not offers & {"MOVE", "UIDPLUS"}:
+        needs = {"move": {"MOVE", "UIDPLUS"}, "delete": {"UIDPLUS"}}
+        if any(not needs[after.action] & offers for after in afters if after.action in needs):
             yield _("warning: this server cannot remove single mails: they stay in the folder, flagged as deleted")
 
 

@@ -31,8 +31,14 @@ class Acknowledger:
             return
         target = self._target(after) if batch else None
         for folder, validity, run in by_folder(batch):
+            into = target
+            if target is not None and target.wire == folder:
+                if after.action == "delete":  # Gmail's Trash itself: there, expunging deletes
+                    into = None
+                else:
+                    raise ConfigurationError(_("`to: {folder}` is the folder that is watched").format(folder=after.to))
             for start in range(0, len(run), COUNT):
-                yield from self._part(folder, validity, run[start : start + COUNT], after, target)
+                yield from self._part(folder, validity, run[start : start + COUNT], after, into)
 
     def _target(self, after: After) -> Folder | None:
         """The folder to move to, made if absent. Gmail archives what is expunged: deleting is moving to Trash."""

@@ -42,7 +42,7 @@ def decode(wire: bytes) -> str:
 def fold(name: str) -> str:
     """For comparison: NFC, and INBOX in any case."""
     name = unicodedata.normalize("NFC", name)
-    return "INBOX" + name[5:] if name[:5].upper() == "INBOX" else name
+    return "INBOX" + name[5:] if name[:5].upper() == "INBOX" and not name[5:6].isalnum() else name
 
 
 class Folders:

@@ -14,7 +14,7 @@ from typing import Any
 import imapclient
 
 from ezcold_operators.config.credentials import Credentials
-from ezcold_operators.errors import SourceUnavailable
+from ezcold_operators.errors import ConfigurationError, SourceUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.sources import imap_parse, mail_common
 from ezcold_operators.sources.imap_login import BUSY_CODES, code_of, log_in, words_of
@@ -124,7 +124,13 @@ class Line:
         with mail_common.network(self.host, self.port, self._security, self._timeout):
             try:
                 yield
-            except (imaplib.IMAP4.abort, ConnectionResetError, BrokenPipeError) as exc:
+            except imaplib.IMAP4.readonly as exc:
+                raise ConfigurationError(
+                    _("{login} may not change this folder at {host}: set `after` and `rejected` to keep").format(
+                        login=self.login, host=self.host
+                    )
+                ) from exc
+            except (imaplib.IMAP4.abort, *mail_common.ENDED) as exc:
                 raise Cut(
                     _("{host}:{port} ended the connection: {words}").format(
                         host=self.host, port=self.port, words=mail_common.one_line(words_of(exc))

@@ -13,6 +13,8 @@ from ezcold_operators.errors import ConfigurationError, SourceUnavailable
 from ezcold_operators.i18n import _
 
 SECURITY = ("tls", "starttls", "none")
+ENDED = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""How an open connection ends without a word."""
 TLS_ALTERNATIVES = {"tls": "starttls", "starttls": "tls", "none": "tls"}
 
 

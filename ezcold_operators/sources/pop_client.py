@@ -120,7 +120,7 @@ class Pop:
             except Refusal as exc:
                 words = mail_common.one_line(str(exc))
                 raise Refused(_("{host} refuses a command: {words}").format(words=words, **where)) from exc
-            except (Ended, ConnectionResetError, BrokenPipeError) as exc:
+            except (Ended, *mail_common.ENDED) as exc:
                 raise Cut(
                     _("{host}:{port} ended the connection: {words}").format(words=mail_common.reason(exc), **where)
                 ) from exc

@@ -143,6 +143,26 @@ class TestFolders:
         assert len(box.mails("Archives/Été")) == 3
         assert (box.root / "subscriptions").read_text().count("t&AOk-") == 1
 
+    def test_a_target_that_is_the_folder_itself_is_refused(self, dotted: Dovecot) -> None:
+        box = dotted.user("bruno", "pw")
+        box.deliver(mail(1), "Factures")
+        with imap("Factures").open(login(dotted, box)) as session:
+            for spelling in ("INBOX/Factures", "INBOX.Factures"):
+                with pytest.raises(ConfigurationError):
+                    acknowledge(session, listing(session), After(action="move", to=spelling))
+        assert [m.data for m in box.mails("Factures")] == [mail(1)]
+
+    def test_a_folder_that_may_only_be_read_says_so(self, dovecot: Dovecot, new_user: NewUser) -> None:
+        box = new_user()
+        box.deliver(mail(1))
+        with Proxy("127.0.0.1", dovecot.imap) as proxy:
+            with imap().open(plain(dovecot, box, proxy.port)) as session:
+                items = listing(session)
+                answer = rb"* 1 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n\1 OK [READ-ONLY] Select completed."
+                proxy.faults = Faults(answer=(rb"(\S+) SELECT", answer))
+                with pytest.raises(ConfigurationError, match="may not change"):
+                    acknowledge(session, items, DELETE)
+
     def test_a_vanished_folder_is_gone(self, dovecot: Dovecot, new_user: NewUser) -> None:
         box = new_user()
         box.deliver(mail(1), "Passager")
@@ -252,6 +272,21 @@ def test_an_end_at_any_step_is_made_good(
     assert [m.data for m in box.mails()] == (ours + others if action == "mark" else others)
     assert [m.data for m in box.mails() if "S" in m.flags] == (ours if action == "mark" else [])
     assert digests(m.data for m in box.mails("Fait")) == (digests(ours) if action == "move" else [])
+
+
+def test_deleting_at_gmail_is_moving_to_its_trash() -> None:
+    trash = "namespace inbox {\n mailbox Corbeille {\n special_use = \\Trash\n auto = create\n }\n}\n"
+    with Dovecot(extra=f"imap_capability = +X-GM-EXT-1\n{trash}") as server:
+        box = server.user("anna", "pw")
+        for number in range(2):
+            box.deliver(mail(number))
+        with imap().open(login(server, box)) as session:
+            assert set(acknowledge(session, listing(session)[:1], DELETE).values()) == {"done"}
+        assert [m.data for m in box.mails()] == [mail(1)]
+        assert [m.data for m in box.mails("Corbeille")] == [mail(0)]
+        with imap("Corbeille").open(login(server, box)) as session:
+            assert set(acknowledge(session, listing(session), DELETE).values()) == {"done"}
+        assert box.mails("Corbeille") == []
 
 
 class TestIdentity:
