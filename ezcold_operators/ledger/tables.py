@@ -22,10 +22,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 NAMING = {"ix": "ix_%(column_0_label)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
 metadata = MetaData(naming_convention=NAMING)
+OPEN_ITEM, OPEN_DELIVERY, QUARANTINED = (
+    text("state <> 'settled'"),
+    text("state <> 'sent'"),
+    text("verdict = 'quarantined'"),
+)
+"""Of partial indexes; a query that wants one says the same words."""
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 item = Table(
@@ -61,6 +68,7 @@ item = Table(
     Index("ix_item_sha256", "sha256"),
     Index("ix_item_duplicate_of", "duplicate_of"),
     Index("ix_item_staged_at", "staged_at"),
+    Index("ix_item_open", "launcher", "state", sqlite_where=OPEN_ITEM, postgresql_where=OPEN_ITEM),
 )
 
 document = Table(
@@ -83,6 +91,8 @@ document = Table(
     UniqueConstraint("item_id", "path"),
     Index("ix_document_sha256", "sha256"),
     Index("ix_document_launcher_verdict", "launcher", "verdict"),
+    Index("ix_document_quarantined", "launcher", "item_id", sqlite_where=QUARANTINED, postgresql_where=QUARANTINED),
+    Index("ix_document_launcher_id", "launcher", "id"),
 )
 
 delivery = Table(
@@ -109,6 +119,10 @@ delivery = Table(
     UniqueConstraint("document_id", "scenario"),
     Index("ix_delivery_launcher_state", "launcher", "state", "scenario"),
     Index("ix_delivery_item_id", "item_id"),
+    Index(
+        "ix_delivery_open", "launcher", "state", "item_id", sqlite_where=OPEN_DELIVERY, postgresql_where=OPEN_DELIVERY
+    ),
+    Index("ix_delivery_scenario_document", "scenario", "document_id"),
 )
 
 event = Table(
@@ -125,6 +139,7 @@ event = Table(
     Index("ix_event_item_id", "item_id"),
     Index("ix_event_launcher_run", "launcher", "run_id", "what"),
     Index("ix_event_at", "at"),
+    Index("ix_event_what_at", "what", "at", "launcher"),
 )
 
 place = Table(
