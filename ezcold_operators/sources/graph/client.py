@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import structlog
 
 from ezcold_operators.errors import AuthenticationFailed, SourceUnavailable
 from ezcold_operators.i18n import _
@@ -19,6 +20,7 @@ from ezcold_operators.sources.graph.auth import Tokens
 from ezcold_operators.sources.graph.gate import IN_FLIGHT, Gate, Patience, retry_after, unreachable
 from ezcold_operators.sources.graph.settings import Settings
 
+log = structlog.get_logger("ezcold")
 IMMUTABLE = 'IdType="ImmutableId"'
 """On every request, or ids change when a mail is moved (Microsoft Graph, Outlook immutable ids)."""
 BATCH_LIMIT = 20
@@ -205,6 +207,8 @@ class GraphClient:
     def _refused(self, answer: httpx2.Response, token: str, patience: Patience, once: bool) -> float:
         """Seconds until the next try, or the right error."""
         status, after, body = answer.status_code, retry_after(answer.headers), _refusal(answer)
+        request_id = answer.headers.get("request-id", "")
+        log.info("graph refused", status=status, codes=sorted(codes(body)), after=after, request_id=request_id)
         if status == 401:
             self._unauthorised(token)
             patience.unauthorised()
