@@ -104,8 +104,9 @@ def file_name(leaf: Leaf) -> tuple[str | None, str]:
     ):
         for key in keys:
             name = name or next((text for _, found in sources if (text := parameter(found.get(key)))), None)
-    words = " ".join(main for main, _ in dispositions)
-    return name, "attachment" if "attachment" in words else words
+    words = {main.strip(" \"'.,:") for main, _ in dispositions} - {""}
+    # RFC 2183 2.8: what is not understood is an attachment
+    return name, "" if not words else "inline" if words == {"inline"} else "attachment"
 
 
 def content_id(leaf: Leaf) -> str:
