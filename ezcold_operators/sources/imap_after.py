@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from ezcold_operators.config.launcher import After
-from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.errors import ConfigurationError, ItemFailed
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Outcome
 from ezcold_operators.sources.imap_client import Connection, Refused, uid_set
-from ezcold_operators.sources.imap_fetch import opens
+from ezcold_operators.sources.imap_fetch import Fetcher, opens
 from ezcold_operators.sources.imap_folders import Folder, Folders
 from ezcold_operators.sources.imap_read import COUNT, PROOF, by_folder, proof, uid
 
@@ -67,24 +67,36 @@ class Acknowledger:
         if not opens(self._connection, folder, validity, writable=True):
             yield from (Outcome(item, "gone") for item in items)
             return
-        found = self._connection.fetch(uid_set(map(uid, items)), PROOF)
-        mine = [item for item in items if proof(found.get(uid(item))) == item.fingerprint]
-        failed = ""
-        if mine:
-            try:
-                self._act(mine, after, target, moves, copied)
-            except Refused as exc:
-                if exc.busy:
-                    raise
-                failed = str(exc)
-        left = self._left(mine) if failed else set()
-        for item in items:
-            if item not in mine:
-                yield Outcome(item, "gone")
-            elif failed and (uid(item) in left or after.action == "mark"):
-                yield Outcome(item, "failed", failed)
+        fetcher = Fetcher(self._connection, folder, validity, writable=True)
+        seen: dict[int, str | None] = {}
+        failed: dict[int, str] = {}
+        for uids, answer in fetcher.fetch(list(map(uid, items)), PROOF):
+            if isinstance(answer, ItemFailed):
+                failed[uids[0]] = str(answer)
             else:
-                yield Outcome(item, "done")
+                seen.update((number, proof(values)) for number, values in answer.items())
+        mine = [item for item in items if seen.get(uid(item)) == item.fingerprint]
+        if mine:
+            failed |= self._try(mine, after, target, moves, copied)
+        ours = set(map(uid, mine))
+        for item in items:
+            if uid(item) in failed:
+                yield Outcome(item, "failed", failed[uid(item)])
+            else:
+                yield Outcome(item, "done" if uid(item) in ours else "gone")
+
+    def _try(
+        self, items: Sequence[Listed], after: After, target: Folder | None, moves: bool, copied: set[str]
+    ) -> dict[int, str]:
+        """Act; why not, by UID, where the server refuses: some may be moved or deleted all the same."""
+        try:
+            self._act(items, after, target, moves, copied)
+        except Refused as exc:
+            if exc.busy:
+                raise
+            left = self._left(items) if after.action != "mark" else set(map(uid, items))
+            return dict.fromkeys(left, str(exc))
+        return {}
 
     def _left(self, items: Sequence[Listed]) -> set[int]:
         """Which of them the folder still has, after a command that failed in the middle."""

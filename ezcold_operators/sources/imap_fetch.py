@@ -30,10 +30,11 @@ def opens(connection: Connection, folder: bytes, validity: int, writable: bool =
 
 
 class Fetcher:
-    """Fetches from one folder, which stands selected for reading."""
+    """Fetches from one folder, which stands selected."""
 
-    def __init__(self, connection: Connection, folder: bytes, validity: int) -> None:
-        self._connection, self._folder, self._validity = connection, folder, validity
+    def __init__(self, connection: Connection, folder: bytes, validity: int, writable: bool = False) -> None:
+        self._connection = connection
+        self._selected = (folder, validity, writable)
 
     def stream(self, parts: Sequence[Sequence[int]], items: str, depth: int) -> Iterator[Answer]:
         """Like `fetch` for several parts, `depth` of them under way at once as long as nothing goes wrong."""
@@ -48,7 +49,7 @@ class Fetcher:
                 raise
         except Cut:
             self._connection.reconnect()
-            if not opens(self._connection, self._folder, self._validity):
+            if not opens(self._connection, *self._selected):
                 yield from ((list(part), {}) for part in parts[done:])
                 return
         for part in parts[done:]:
@@ -82,7 +83,7 @@ class Fetcher:
             return exc
         except Cut as exc:
             self._connection.reconnect()
-            return exc if opens(self._connection, self._folder, self._validity) else {}
+            return exc if opens(self._connection, *self._selected) else {}
 
     def _alone(self, number: int, items: str, why: Refused | Cut) -> dict[int, Fetched] | ItemFailed:
         """One mail that failed once: again, in case it was the line; then another mail, in case it is the server."""

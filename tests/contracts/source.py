@@ -1,9 +1,6 @@
-"""What every source must do. A protocol's test inherits SourceContract and gives it a World on a real server.
+"""What every source must do: a protocol's test class inherits SourceContract and gives it the fixture `world`.
 
-    class TestImap(SourceContract):
-        @pytest.fixture
-        def world(self, dovecot, tmp_path) -> World:
-            return ImapWorld(dovecot)
+A World stands on a real server; tests/sources/test_imap_contract.py is an example.
 """
 
 from __future__ import annotations

@@ -362,7 +362,9 @@ class TestIdentity:
                     good.append(b"".join(taken.chunks))
                 except ItemFailed:
                     failed += 1
-        broken.chmod(0o600)
+        with imap().open(login(dovecot, box)) as session:
+            states = acknowledge(session, items, After(action="mark"))
+        assert [states[item.key] for item in items] == ["done", "done", "failed", "done", "done"]
         assert failed == 1
         assert good == [mail(n) for n in (0, 1, 3, 4)]
 
