@@ -68,16 +68,17 @@ def _text(value: Any) -> str:
 def refusal(answer: Mapping[str, Any], settings: Settings) -> EzcoldError:
     """One sentence for an OAuth error answer: which, and what to do.
 
-    The class follows `error`; the AADSTS number chooses the words only (Microsoft: never branch on it).
+    Whether to try again follows `error` alone; the AADSTS number only says what a person must mend (Microsoft: never
+    branch on it).
     """
+    error = str(answer.get("error") or "unknown")
+    if error in TRANSIENT:
+        return SourceUnavailable(_("Microsoft's sign-in is unavailable for now ({error}).").format(error=error))
     numbers = [int(n) for n in answer.get("error_codes") or [] if str(n).isdigit()] or _numbers(answer)
     for number in numbers:
         if number in SENTENCES:
             kind, sentence = SENTENCES[number]
             return kind(_fill(_(sentence), settings) + f" (AADSTS{number})")
-    error = str(answer.get("error") or "unknown")
-    if error in TRANSIENT:
-        return SourceUnavailable(_("Microsoft's sign-in is unavailable for now ({error}).").format(error=error))
     suffix = " (" + ", ".join([error, *(f"AADSTS{n}" for n in numbers)]) + ")"
     sentence = BY_ERROR.get(error, N_("Microsoft refused the sign-in of Connection {conn}: check its extras."))
     if error == "invalid_grant" and settings.app_only:
