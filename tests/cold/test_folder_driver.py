@@ -318,6 +318,26 @@ def test_killed_while_mending_discarding_or_sweeping(
     assert parts_in(world) == []
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_while_renaming_again_after_the_directory_was_replaced(
+    world: WaitingDirectory, documents: Documents, moment: str
+) -> None:
+    one, outgoing = begun(world, documents, sent=False)
+
+    def work() -> None:
+        with world.driver().open(None) as entrance:
+            world.path.rmdir()
+            world.path.mkdir()
+            list(entrance.deliver([(one, outgoing)]))
+
+    assert in_a_child(work, ("waitdir.rename_again", moment))
+    world.eat()
+    with world.driver().open(None) as entrance:
+        assert entrance.recover(one, outgoing).error is None
+    assert list(world.seen().values()) == [b"payload"]
+    assert parts_in(world) == []
+
+
 def test_two_workers_recover_at_once(world: WaitingDirectory, documents: Documents) -> None:
     batch = [documents(b"%d" % number) for number in range(40)]
     with world.driver().open(None) as entrance:

@@ -436,10 +436,16 @@ def test_a_claim_that_is_not_what_was_fetched_is_given_back(tmp_path: Path) -> N
     assert tree(tmp_path / "in") == {"a.pdf": b"a third", "a (2).pdf": b"written meanwhile"}
 
 
-def test_a_claim_made_by_a_link_and_cut_in_between_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["before", "after", "never"])
+def test_a_claim_made_by_a_link_and_cut_in_between_is_finished(tmp_path: Path, moment: str) -> None:
     file = put(tmp_path / "in" / "a.pdf")
     items = listed(tmp_path / "in")
     os.link(file, file.with_name(private_name(items[0].key, items[0].fingerprint, "a.pdf")))
+    if os.fork() == 0:
+        steps.observe(lambda step, when: os._exit(9) if (step, when) == ("folder.claim_unlink", moment) else None)
+        acknowledged(tmp_path / "in", items, DELETE) if moment != "never" else None
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == (0 if moment == "never" else 9)
     assert acknowledged(tmp_path / "in", items, DELETE) == [("done", "")]
     assert tree(tmp_path / "in") == {}
 
