@@ -84,6 +84,15 @@ def standings(conn: Connection, now: float) -> dict[str, Standing]:
     return dict(sorted(found.items()))
 
 
+def debts(conn: Connection, launcher: str) -> tuple[int, float | None]:
+    """(deliveries that a launcher owes, since when the oldest)."""
+    query = select(func.count(), func.min(delivery.c.owed_at)).where(
+        delivery.c.launcher == launcher, delivery.c.state.in_(OPEN)
+    )
+    count, oldest = conn.execute(query).one()
+    return int(count), oldest
+
+
 def rhythm(conn: Connection, launcher: str, now: float) -> Rhythm | None:
     """What is usual for a launcher; None where its past says too little. Read by days, so 60 rows at most."""
     day: Any = cast(func.floor(item.c.staged_at / DAY), Integer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule
@@ -12,6 +13,8 @@ from ezcold_operators.operators.runtime import RoomOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from ezcold_operators.rooms.base import River
 
 BAD = frozenset({"failed", "upstream_failed"})
 
@@ -28,11 +31,21 @@ class SettleOperator(RoomOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the summary; it is pushed even when the run is then said to have failed."""
+        from ezcold_operators.operators import metrics
+        from ezcold_operators.rooms import watch
         from ezcold_operators.rooms.settle import settle
 
-        summary = self.work(context, settle)
+        def room(river: River) -> dict[str, Any]:
+            summary = settle(river)
+            metrics.gauge(watch.debts(river.ledger, river.id, time.time()))
+            return summary
+
+        summary = self.work(context, room)
         ti: Any = context["ti"]
-        summary["errors"] = reasons = list(dict.fromkeys([*self._told_above(ti), *summary["errors"]]))
+        above = self._above(ti)
+        metrics.count(summary["launcher"], {**summary, "refused": sum(one.get("refused", 0) for one in above)})
+        told_above = [error for one in above for error in one.get("errors", ())]
+        summary["errors"] = reasons = list(dict.fromkeys([*told_above, *summary["errors"]]))
         failed = failed_tasks(ti, context["run_id"], self.task_id)
         if failed:
             reasons = [*reasons, _("failed in this run: {tasks}").format(tasks=", ".join(failed))]
@@ -41,11 +54,11 @@ class SettleOperator(RoomOperator):
             raise AirflowFailException("; ".join(reasons))
         return summary
 
-    def _told_above(self, ti: Any) -> list[str]:
-        """What the rooms of this run met and worked around: a refused file leaves its task green, not the run."""
+    def _above(self, ti: Any) -> list[dict[str, Any]]:
+        """The summaries of this run's rooms; their errors: a refused file leaves its task green, not the run."""
         rooms = sorted(self.get_flat_relative_ids(upstream=True))
         summaries = ti.xcom_pull(task_ids=rooms) if rooms else []
-        return [error for summary in summaries if isinstance(summary, dict) for error in summary.get("errors", ())]
+        return [summary for summary in summaries if isinstance(summary, dict)]
 
 
 def failed_tasks(ti: Any, run_id: str, own: str) -> list[str]:

@@ -100,5 +100,13 @@ def metrics(standings: Mapping[str, Standing], now: float) -> Iterator[tuple[str
     """(launcher, gauge, value): owed, quarantined, age of the oldest owed in seconds."""
     for name, one in standings.items():
         yield name, "owed", one.owed
-        yield name, "quarantined", one.quarantined
+        yield name, "in_quarantine", one.quarantined
         yield name, "oldest_owed_seconds", max(0.0, now - one.oldest_owed) if one.oldest_owed is not None else 0.0
+
+
+def debts(ledger: Ledger, launcher: str, now: float) -> list[tuple[str, str, float]]:
+    """The gauges of one launcher after a run: cheap, asked every time."""
+    with ledger.read() as conn:
+        owed, oldest = watching.debts(conn, launcher)
+    age = max(0.0, now - oldest) if oldest is not None else 0.0
+    return [(launcher, "owed", owed), (launcher, "oldest_owed_seconds", age)]

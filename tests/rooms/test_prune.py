@@ -204,4 +204,4 @@ def test_the_gauges_of_a_launcher(ledger: Ledger) -> None:
     rows.owe(rows.item(NOW - 3600, state="decoded"), NOW - 100)
     with ledger.read() as conn:
         found = list(watch.metrics(watching.standings(conn, NOW), NOW))
-    assert found == [("l1", "owed", 1), ("l1", "quarantined", 0), ("l1", "oldest_owed_seconds", 100.0)]
+    assert found == [("l1", "owed", 1), ("l1", "in_quarantine", 0), ("l1", "oldest_owed_seconds", 100.0)]
