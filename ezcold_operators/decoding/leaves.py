@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from .fields import read_fields
 from .names import clean, decode_bytes, parameter
-from .parts import MAIL_TYPES, Leaf, Message, Tree, content_id, file_name
+from .parts import MAIL_TYPES, Leaf, Message, Tree, boundary_of, content_id, file_name
 from .raw import Raw
 from .sniff import sniff
 from .transfer import Base64Result, base64_pieces, encoding_of, quoted_printable_pieces
@@ -45,6 +45,7 @@ def write_leaf(raw: Raw, tree: Tree, leaf: Leaf, session: Unfolding, references:
         return write_body(raw, leaf, session)
     if leaf.media_type == "message/partial" and not _is_whole(leaf, session):
         return
+    announced = name is not None or disposition == "attachment"
     identity = content_id(leaf)
     place: Place = {
         "name": name,
@@ -64,11 +65,11 @@ def write_leaf(raw: Raw, tree: Tree, leaf: Leaf, session: Unfolding, references:
     if leaf.media_type in SIGNATURE_TYPES:
         session.adopt(written, **{**place, "role": "signature"})
     elif leaf.media_type in MAIL_TYPES:
-        write_mail(written, name is not None or disposition == "attachment", session, place)
+        write_mail(written, announced, session, place)
     elif leaf.media_type == "message/partial":
         session.descend(written, **place, kind="mail")
     elif leaf.media_type.startswith("multipart/"):
-        write_multipart(raw, leaf, written, session, place)
+        write_multipart(leaf, written, announced, session, place)
     else:
         session.descend(written, **place)
 
@@ -124,10 +125,15 @@ def write_mail(written: Written, announced: bool, session: Unfolding, place: Pla
         written.file.unlink()
 
 
-def write_multipart(raw: Raw, leaf: Leaf, written: Written, session: Unfolding, place: Place) -> None:
+def write_multipart(leaf: Leaf, written: Written, announced: bool, session: Unfolding, place: Place) -> None:
     """A multipart that was encoded as a whole, against RFC 2045 6.4: decoded, it is a mail without its header."""
     header = b"Content-Type: " + (leaf.fields.first(b"content-type") or b"").replace(b"\n", b" ") + b"\n\n"
+    boundary = boundary_of(leaf.parameters)
     with Raw(written.file) as inner:
+        if announced and boundary and inner.find(b"--" + boundary, 0) < 0:
+            session.quarantine(f"part {leaf.path} announces a file, and is a multipart without parts")
+            session.adopt(written, **place)
+            return
         whole = session.scratch(piece for part in ((header,), inner.pieces(0, inner.size)) for piece in part)
     written.file.unlink()
     session.descend(whole, **place, kind="mail")

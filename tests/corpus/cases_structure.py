@@ -109,6 +109,9 @@ def boundaries() -> list[Case]:
         Case("multipart_in_base64", HEAD + part(
              'Content-Type: multipart/mixed; boundary="=_frontiere_1"\nContent-Transfer-Encoding: base64',
              b64(multipart(TEXT, pdf()).partition(b"\r\n\r\n")[2])), (doc("facture.pdf", PDF, "1/2"),)),
+        Case("multipart_that_is_a_file", HEAD + part(
+             'Content-Type: multipart/mixed; boundary="=_rien"\nContent-Disposition: attachment; filename=a.pdf\n'
+             "Content-Transfer-Encoding: base64", b64(PDF)), (doc("a.pdf", PDF, "1"),), "without parts"),
         Case("quoted_source_is_text",
              mail(TEXT + b"\r\n\r\n--autre\r\nContent-Type: application/pdf; name=x.pdf\r\n\r\nJVBE", pdf()), FOUND,
              why="a text that quotes a mail's source raises no alarm"),
