@@ -340,8 +340,8 @@ def test_no_secret_is_ever_written(
             sessions |= set(server.sessions)
             answers = send(entrance, [documents(b"x")])
             sessions |= set(server.sessions)
-            written.write(f"{driver!r} {entrance!r} {entrance._session!r} {entrance._session.wire!r} {answers!r}")  # type: ignore[attr-defined]
-            written.write(f"{entrance._session.settings!r}")  # type: ignore[attr-defined]
+            written.write(f"{driver!r} {entrance!r} {entrance._session!r} {entrance._session.wire!r} {answers!r}")
+            written.write(f"{entrance._session.settings!r}")
         for answer in answers:
             if answer.error is not None:
                 written.write("".join(traceback.format_exception(answer.error)))

@@ -9,7 +9,7 @@
 
 Kinds of faults of an upload: "lost" (stored, no answer), "drop" (read, not stored, no answer), "cut" (not even read),
 "500" (not stored, an HTML page), "500-stored", "garbage" (stored, the answer is no JSON), "401" (not stored), "busy"
-(-18), "refuse" (success false, with `text`), "413"; of every call: "expire" (all sessions are forgotten first).
+(-18), "refuse" (success false, with `text`), "413", "expire" (all sessions are forgotten first).
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class Fault:
     times: int = 1
     after: int = 0
     text: str = ""
+    name: str = ""
+    """Only for uploads under a name with this in it."""
 
 
 @dataclass
@@ -104,14 +106,14 @@ class EzgedServer(ThreadingHTTPServer):
         """An upload's answer waits for so many keepalives."""
         self._connections: set[socket.socket] = set()
 
-    def fault(self, kind: str, times: int = 1, after: int = 0, text: str = "") -> Fault:
-        self.faults.append(Fault(kind, times, after, text))
+    def fault(self, kind: str, times: int = 1, after: int = 0, text: str = "", name: str = "") -> Fault:
+        self.faults.append(Fault(kind, times, after, text, name))
         return self.faults[-1]
 
-    def take_fault(self, *kinds: str) -> Fault | None:
+    def take_fault(self, *kinds: str, name: str = "") -> Fault | None:
         """The fault that is due now, if it is one of these."""
         for fault in self.faults:
-            if fault.kind in kinds and fault.times > 0 and self.attempts > fault.after:
+            if fault.kind in kinds and fault.times > 0 and self.attempts > fault.after and fault.name in name:
                 fault.times -= 1
                 return fault
         return None
@@ -169,6 +171,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: EzgedServer
+    _cookie = ""
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
@@ -193,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "text/html" if isinstance(answer, bytes) else "application/json")
         self.send_header("Content-Length", str(len(data)))
-        if getattr(self, "_cookie", ""):
+        if self._cookie:
             self.send_header("Set-Cookie", f"PHPSESSID={self._cookie}; path=/; HttpOnly")
             self._cookie = ""
         self.end_headers()
@@ -232,8 +235,6 @@ class Handler(BaseHTTPRequestHandler):
             self._violation(f"{self.command} {service} with {sorted(query)}")
         server = self.server
         with server.lock:
-            if server.take_fault("expire"):
-                server.sessions.clear()
             if service == "sec/authenticate":
                 return self._authenticate(query)
             session = query.get("sessionid") or form.get("sessionid", [""])[0]
@@ -269,7 +270,7 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             server.attempts += 1
-            fault = server.take_fault(*UPLOAD_FAULTS)
+            fault = server.take_fault(*UPLOAD_FAULTS, name=query.get("name", ""))
         kind = fault.kind if fault else ""
         if kind == "cut":
             raise Cut
