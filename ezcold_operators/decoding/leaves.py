@@ -130,7 +130,7 @@ def write_multipart(leaf: Leaf, written: Written, announced: bool, session: Unfo
     header = b"Content-Type: " + (leaf.fields.first(b"content-type") or b"").replace(b"\n", b" ") + b"\n\n"
     boundary = boundary_of(leaf.parameters)
     with Raw(written.file) as inner:
-        if announced and boundary and inner.find(b"--" + boundary, 0) < 0:
+        if announced and (not boundary or inner.find(b"--" + boundary, 0) < 0):
             session.quarantine(f"part {leaf.path} announces a file, and is a multipart without parts")
             session.adopt(written, **place)
             return
