@@ -244,7 +244,7 @@ print(*sorted(bag.dags))
 """
 
 
-@pytest.mark.parametrize(("only", "found"), [("", "autre courrier"), ("courrier", "courrier")])
+@pytest.mark.parametrize(("only", "found"), [("", "autre courrier ezcold_maintenance"), ("courrier", "courrier")])
 def test_airflow_reads_them_from_the_one_dag_file(folder: Path, only: str, found: str) -> None:
     write(folder / "courrier.yaml", launcher("courrier"))
     (folder / "autre.yaml").write_text("launcher: autre\n")
