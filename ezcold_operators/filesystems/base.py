@@ -92,8 +92,8 @@ class Tree(Protocol):
         """Make the names in these folders durable, as far as the file system can."""
         ...
 
-    def writable(self, folder: str) -> bool:
-        """Whether names may be changed there, as far as one can tell without trying."""
+    def writable(self, folder: str) -> bool | None:
+        """Whether names may be changed there; None where only a try would tell."""
         ...
 
     def locked(self, path: str) -> AbstractContextManager[None]:

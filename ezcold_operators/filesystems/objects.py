@@ -190,9 +190,9 @@ class ObjectTree:
     def sync(self, folders: Iterable[str]) -> None:
         """What an object store answered to is durable."""
 
-    def writable(self, folder: str) -> bool:
+    def writable(self, folder: str) -> bool | None:
         """Only a try would tell."""
-        return True
+        return None
 
     @contextmanager
     def locked(self, path: str) -> Iterator[None]:

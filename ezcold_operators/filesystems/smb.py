@@ -279,9 +279,9 @@ class SmbTree:
     def sync(self, folders: Iterable[str]) -> None:
         """A server makes names durable by itself; SMB cannot ask for it."""
 
-    def writable(self, folder: str) -> bool:
+    def writable(self, folder: str) -> bool | None:
         """Only a try would tell."""
-        return True
+        return None
 
     @contextmanager
     def locked(self, path: str) -> Iterator[None]:

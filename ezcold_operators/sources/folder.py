@@ -84,8 +84,7 @@ class FolderSource:
             yield text.format(folder=readable(self.root), count=count)
             for after in self.after:
                 if after.action in {"move", "delete"}:
-                    trouble = session.acknowledger.trouble(after)
-                    yield trouble or _("{action} is possible there").format(action=after.action)
+                    yield session.acknowledger.outlook(after)
 
 
 @contextmanager

@@ -57,13 +57,22 @@ class Acknowledger:
             self._sync()
             yield from outcomes
 
-    def trouble(self, after: After) -> str | None:
-        """What would keep files from being acknowledged, as a sentence; changes nothing."""
-        if not self._tree.writable(""):
-            return _why(OSError(errno.EACCES, ""), self._root)
-        if after.to and (target := self.opened(after.to)) is not None and not target.writable(""):
-            return _why(OSError(errno.EACCES, ""), after.to)
-        return None
+    def outlook(self, after: After) -> str:
+        """Whether files can be acknowledged so, as a sentence; changes nothing."""
+        places = [(self._root, self._tree)]
+        to = absolute(after.to) if after.to else ""
+        while to:
+            if tree := self.opened(to):
+                places.append((to, tree))
+                break
+            to = to.rpartition("/")[0]  # it will be created below what is there
+        answers = [tree.writable("") for _folder, tree in places]
+        for (folder, _tree), answer in zip(places, answers, strict=True):
+            if answer is False:
+                return _why(OSError(errno.EACCES, ""), folder)
+        if None in answers:
+            return _("whether {action} is allowed there shows only when it is done").format(action=after.action)
+        return _("{action} is possible there").format(action=after.action)
 
     def opened(self, to: str) -> Tree | None:
         """The target folder, if it is there."""

@@ -521,3 +521,23 @@ def test_escaping_is_reversible_and_plain(raw: bytes) -> None:
     assert unescape(text) == path
     readable(path).encode()
     assert "\n" not in readable(path)
+
+
+def test_probing_says_whether_files_can_be_acknowledged(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.pdf")
+    (tmp_path / "ro").mkdir()
+    (tmp_path / "ro").chmod(0o555)
+
+    def work() -> None:
+        for to, expected in (
+            (tmp_path / "ro" / "x" / "done", "cannot be written"),
+            (tmp_path / "in" / "d", "possible"),
+        ):
+            source = create(launcher(tmp_path / "in", after={"action": "move", "to": str(to)}))
+            sentences = list(source.probe(EPOCH))
+            assert "1 files to take" in sentences[0]
+            assert expected in sentences[1]
+
+    (tmp_path / "in").chmod(0o777)
+    as_nobody(tmp_path, work)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.pdf", "in", "ro"]
