@@ -61,14 +61,14 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 class Sshd:
     """One server; the whole file system lies behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: str = "") -> None:
         self.run = Path(tempfile.mkdtemp(prefix="ezcold-sshd-"))
         self.port = free_port()
         for name in ("host_ed25519", "user_ed25519"):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-m", "PEM", "-f", str(self.run / name)]
             subprocess.run(command, check=True)
         shutil.copy(self.run / "user_ed25519.pub", self.run / "authorized_keys")
-        config = CONFIG.format(port=self.port, run=self.run)
+        config = CONFIG.format(port=self.port, run=self.run) + more
         (self.run / "config").write_text(config)
         known = subprocess.run([PROGRAM, "-t", "-f", str(self.run / "config")], capture_output=True, text=True)
         if "PerSourcePenalties" in known.stderr:  # OpenSSH before 9.8
