@@ -17,8 +17,10 @@ from tests.crash.steps import steps_in_source, unnamed_effects
 from tests.crash.world import (
     BackupWorld,
     Eater,
+    EzgedWorld,
     FolderDeleteWorld,
     FolderWorld,
+    GroupWorld,
     ImapMarkWorld,
     ImapWorld,
     OtherDiskWorld,
@@ -33,14 +35,16 @@ ELSEWHERE = {
     # Killed by tests of their own, beside what they belong to.
     "adullact.write_note": "tests/sources/test_adullact.py",
     "adullact.unlink_note": "tests/sources/test_adullact.py",
+    "groups.needless": "tests/rooms/test_groups.py",
 }
 WORLDS: dict[str, type[World]] = {
     "folder": FolderWorld, "folder_delete": FolderDeleteWorld, "backup": BackupWorld, "other_disk": OtherDiskWorld,
-    "imap": ImapWorld, "imap_mark": ImapMarkWorld,
+    "imap": ImapWorld, "imap_mark": ImapMarkWorld, "group": GroupWorld, "ezged": EzgedWorld,
 }  # fmt: skip
 WHOLE = {"folder", "imap"}
 """Worlds that are killed at every step; the others only at the steps that set them apart."""
 OWN = ("folder.", "imap.", "backup.")
+ALSO = {"group": ("groups.", "dispatch.", "waitdir."), "ezged": ("ezged.", "groups.", "dispatch.")}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,7 @@ def test_killed_before_and_after_each_step(name: str, zygote: Zygote, dovecot: N
     chosen = random.Random(SEED)
     reached = trace(zygote, make(name, tmp_path, SEED))
     for number, step in enumerate(dict.fromkeys(reached)):
-        if name not in WHOLE and not step.startswith(OWN):
+        if name not in WHOLE and not step.startswith((*OWN, *ALSO.get(name, ()))):
             continue
         for moment in ("before", "after"):
             seed = SEED + 2 * number + (moment == "after") + 1

@@ -5,6 +5,7 @@ Names of files and mails come from a seed that the failing test prints.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -14,13 +15,17 @@ import subprocess
 import sys
 import threading
 import uuid
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Self
 
 NAMES = ["facture", "Avoir n° 7", "reçu", "état des lieux", "ÉTÉ", "scan", "a.b", "日本", "d'été", "x" * 120]
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)
 
 
 class Zygote:
@@ -242,3 +247,63 @@ class ImapMarkWorld(ImapWorld):
 
     def all_acknowledged(self) -> list[str]:
         return [mail.path.name for mail in self.box.mails() if "S" not in mail.flags]
+
+
+class GroupWorld(FolderWorld):
+    """Archives whose documents go in as groups, their index last."""
+
+    items = 3
+    driver = "driver: folder\n    path: {wait}\n    group: true\n    index: json"
+    extra = "unpack: [archive]\n"
+
+    def prepare(self) -> None:
+        self.inbox, self.done = self.tmp / "in", self.tmp / "done"
+        self.inbox.mkdir()
+        for n in range(self.items):
+            with zipfile.ZipFile(self.inbox / f"lot {n}.zip", "w") as archive:
+                for member in range(3):
+                    name, data = self.pdf()
+                    archive.writestr(f"{member} {name}", data)
+        (self.inbox / "notes.txt").write_text("not wanted")
+
+    def files(self) -> dict[str, bytes]:
+        """What EzGED has or could have taken: name to bytes."""
+        return {file.name: file.read_bytes() for file in (*self.wait.iterdir(), *self.eaten.iterdir())}
+
+    def arrived(self) -> Counter[str]:
+        files = {name: data for name, data in self.files().items() if not name.endswith(".json")}
+        return Counter(hashlib.sha256(data).hexdigest() for data in files.values())
+
+    def check(self) -> None:
+        super().check()
+        files = self.files()
+        told = [one for name, data in files.items() if name.endswith(".json") for one in json.loads(data)["documents"]]
+        there = sorted(name for name in files if not name.endswith(".json"))
+        assert sorted(one["file"] for one in told) == there, "an index twice, or one that tells of other files"
+
+
+class EzgedWorld(GroupWorld):
+    """Uploads into EzGED (`retry`): nothing lost; what went twice went under one name."""
+
+    driver = "driver: ezged\n    connection: ged\n    waitdir: {waitdir}\n    index: json"
+    server: Any = None
+
+    def prepare(self) -> None:
+        super().prepare()
+        if EzgedWorld.server is None:
+            from tests.servers.ezged import ezged_server
+
+            EzgedWorld.server = _until_exit.enter_context(ezged_server())
+            EzgedWorld.server.state.most_sessions = 1_000  # killed processes leave theirs behind
+        waitdir = f"w{self.random.randrange(1 << 60):x}"
+        self.uploaded: dict[str, bytes] = self.server.files.setdefault(waitdir, {})
+        self.server.state.waitdirs.add(waitdir)
+        self.driver = self.driver.format(waitdir=waitdir)
+        self.env["AIRFLOW_CONN_GED"] = self.server.connection()
+
+    def files(self) -> dict[str, bytes]:
+        return dict(self.uploaded)
+
+    def check(self) -> None:
+        super().check()
+        assert self.server.violations == []

@@ -139,6 +139,34 @@ def test_a_scenario_that_wants_no_index_any_more_lets_the_item_go(tmp_path: Path
     assert [name for name in house.arrived() if not name.endswith(".pdf")] == []
 
 
+class Killed(BaseException):
+    """Stands for the end of the process at a step."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ending_while_an_index_is_given_up(tmp_path: Path, moment: str) -> None:
+    template = tmp_path / "index.txt.j2"
+    template.write_text("{{ nothing }}")
+    house = House(tmp_path, {"index": str(template)})
+    house.zip("lot.zip", {"a.pdf": PDF})
+    house.run()
+    house.scenario["index"] = "none"
+
+    def kill(name: str, now: steps.Moment) -> None:
+        if (name, now) == ("groups.needless", moment):
+            raise Killed
+
+    steps.observe(kill)
+    try:
+        with pytest.raises(Killed):
+            house.run()
+    finally:
+        steps.observe(None)
+    assert house.run()[0] == 0
+    assert house.item_states() == ["settled"]
+    assert len(house.arrived()) == 1
+
+
 def test_a_csv_for_a_french_spreadsheet(tmp_path: Path) -> None:
     house = House(tmp_path, {"group": True, "index": "csv", "index_encoding": "iso-8859-15"})
     house.zip("=lot.zip", {"=cmd|' calc'!A0.pdf": PDF, "é;€.pdf": PDF + b"2"})
