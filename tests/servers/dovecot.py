@@ -10,13 +10,13 @@ Mail lies in Maildirs that tests read and spoil as a broken server or a person w
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -88,6 +88,13 @@ service anvil {{
 {identity}
 {extra}
 """
+WATCHER = """
+import os, shutil, sys
+sys.stdin.read()
+os.killpg(int(sys.argv[1]), 9)
+shutil.rmtree(sys.argv[2], ignore_errors=True)
+"""
+"""Waits until the test run is gone, however it ended, so that no server is left behind."""
 UNPRIVILEGED = """
 default_internal_user = {user}
 default_internal_group = {group}
@@ -100,12 +107,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _end_with_parent() -> None:
-    """A test run that is killed leaves no server behind (Linux: PR_SET_PDEATHSIG)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ class Dovecot:
         self.certify()
         (self.run / "users").mkdir()
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
         identity = ""
         if os.getuid() != 0:
             import grp
@@ -250,7 +252,11 @@ class Dovecot:
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stderr=(self.run / "stderr").open("wb"),
-            preexec_fn=_end_with_parent,
+        )
+        self._watcher = subprocess.Popen(
+            [sys.executable, "-S", "-c", WATCHER, str(self._process.pid), str(self.run)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         deadline = time.monotonic() + 20
         for port in (self.imap, self.pop):
@@ -269,6 +275,9 @@ class Dovecot:
         """SIGKILL to all its processes."""
         if self._process is None:
             return
+        if self._watcher is not None:
+            self._watcher.kill()
+            self._watcher.communicate()
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
