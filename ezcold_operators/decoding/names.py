@@ -34,7 +34,9 @@ MOST_PARAMETERS = 300
 
 def decode_bytes(data: bytes, charset: str = "") -> str:
     """Bytes as text: the charset declared, else UTF-8, else Windows-1252, else Latin-1 (which reads anything)."""
-    for candidate in (_codec(charset), "utf-8"):
+    # raw ISO-2022-JP is seven-bit: only its escapes show it
+    undeclared = "iso2022_jp" if not charset and b"\x1b$" in data else None
+    for candidate in (_codec(charset), undeclared, "utf-8"):
         if candidate:
             try:
                 return data.decode(candidate)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -90,11 +90,11 @@ def join(path: str, inner: str) -> str:
     return f"{path}/{inner}" if path else inner
 
 
-def _write(out: io.FileIO, piece: bytes) -> None:
-    """Write all of it: an unbuffered file may take less, above all when the disk is nearly full."""
-    written = out.write(piece)
+def _write(out: int, piece: bytes) -> None:
+    """Write all of it: a file may take less than it is given, above all when the disk is nearly full."""
+    written = os.write(out, piece)
     while written < len(piece):
-        written += out.write(memoryview(piece)[written:])
+        written += os.write(out, memoryview(piece)[written:])
 
 
 class Unfolding:
@@ -165,18 +165,20 @@ class Unfolding:
         file = self.new_file()
         digest = hashlib.sha256()
         size, head = 0, b""
+        out = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with file.open("xb", buffering=0) as out:
-                for piece in (data,) if isinstance(data, bytes) else data:
-                    self._count(len(piece))
-                    digest.update(piece)
-                    _write(out, piece)
-                    if size < HEAD:
-                        head = (head + piece[: HEAD - size]) if head else bytes(piece[:HEAD])
-                    size += len(piece)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                self._count(len(piece))
+                digest.update(piece)
+                _write(out, piece)
+                if size < HEAD:
+                    head = (head + piece[: HEAD - size]) if head else bytes(piece[:HEAD])
+                size += len(piece)
         except BaseException:
             file.unlink(missing_ok=True)
             raise
+        finally:
+            os.close(out)
         return Written(file, size, digest.hexdigest(), head)
 
     def adopt(

@@ -97,6 +97,8 @@ def plain() -> list[Case]:
         case("raw_utf8", start + b'"' + ETE.encode() + b'"', ETE),
         case("raw_latin1", start + b'"' + ETE.encode("latin-1") + b'"', ETE),
         case("raw_cp1252", start + b'"' + "facture €.pdf".encode("cp1252") + b'"', "facture €.pdf"),
+        case("raw_iso2022jp", start + b'"' + "請求書.pdf".encode("iso-2022-jp") + b'"', "請求書.pdf"),
+        case("raw_utf8_cut", start + b'"' + ("été" * 9).encode()[:-1] + b'"', "été" * 8 + "ét\ufffd"),
         case("nfd", start + b'"' + unicodedata.normalize("NFD", ETE).encode() + b'"', ETE, why="names are in NFC"),
         case("only_in_type", b"Content-Disposition: attachment", "a.pdf", b'application/pdf; name="a.pdf"'),
         case("disposition_first", start + b'"a.pdf"', "a.pdf", b'application/pdf; name="b.pdf"'),

@@ -105,10 +105,14 @@ def silent(data: bytes, answer: Decoded) -> list[str]:
     ours = Counter(one.sha256 for one in answer.documents)
     theirs: list[tuple[str, str]] = []
     for part in email.message_from_bytes(data).walk():
-        if not part.is_multipart() and part.get_filename():
+        try:
+            name = part.get_filename()
             content = part.get_payload(decode=True)
-            if isinstance(content, bytes):
-                theirs.append((str(part.get_filename()), hashlib.sha256(content).hexdigest()))
+        except ValueError:
+            # the standard library cannot say what this is: nothing to compare with
+            continue
+        if not part.is_multipart() and name and isinstance(content, bytes):
+            theirs.append((str(name), hashlib.sha256(content).hexdigest()))
     lost = []
     for name, digest in theirs:
         if ours[digest]:
