@@ -202,6 +202,45 @@ def prune(
     return command.prune(older_than, dry_run, as_json)
 
 
+ToFolder = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=_("default: the launchers folder"))]
+
+
+@app.command(help=_("Write a launcher: asks the questions of EzGED's form, or takes the answers as options."))
+def new(
+    title: Annotated[str | None, typer.Option("--title", help=_("name, as people call it"))] = None,
+    launcher: Annotated[str | None, typer.Option("--id", help=_("id; default made of the name"))] = None,
+    description: Annotated[str | None, typer.Option("--description")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="imap, o365, pop, folder, adullact")] = None,
+    connection: Annotated[str | None, typer.Option("--connection", help=_("id of the Connection in Airflow"))] = None,
+    path: Annotated[str | None, typer.Option("--path", help=_("mail folder, or directory with a pattern"))] = None,
+    subfolders: Annotated[bool | None, typer.Option("--subfolders/--no-subfolders")] = None,
+    after: Annotated[str | None, typer.Option("--after", help="keep, mark, move:<...>, delete")] = None,
+    backup: Annotated[int | None, typer.Option("--backup-days", min=0)] = None,
+    filters: Annotated[list[str] | None, typer.Option("--filter", help=_("several: give it again"))] = None,
+    routes: Annotated[list[str] | None, typer.Option("--route", help="pdf,xml=SCENARIO,SCENARIO")] = None,
+    schedule: Annotated[str | None, typer.Option("--schedule", help=_("cron; empty: by hand"))] = None,
+    folder: ToFolder = None,
+    no_input: Annotated[bool, typer.Option("--no-input", help=_("ask nothing"))] = False,
+) -> int:  # fmt: skip
+    from ezcold_operators.cli import new as command
+
+    answers = command.Answers(
+        title, launcher, description, protocol, connection, path, subfolders, after, backup, filters, routes, schedule
+    )
+    return command.new(answers, folder, False if no_input else None)
+
+
+@app.command("import", help=_("EzGED's launchers out of a CSV or JSON list; says what cannot be carried over."))
+def imports(
+    listing: Annotated[Path, typer.Argument(metavar="LIST", help=_("columns are the form's words"))],
+    folder: ToFolder = None,
+    as_json: AsJson = False,
+) -> int:  # fmt: skip
+    from ezcold_operators.cli import imports as command
+
+    return command.imports(listing, folder, as_json)
+
+
 @app.command(help=_("Sign in to Microsoft 365 for a launcher, with a code to type on a page."))
 def login(file: File) -> int:
     from ezcold_operators.cli import login as command
