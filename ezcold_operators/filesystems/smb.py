@@ -141,7 +141,11 @@ class SmbTree:
         port = port_of(url, credentials, PORT)
         self._share = (url.host, port, share.lower())
         self._base = f"\\\\{url.host}\\{share}" + "".join(f"\\{name}" for name in below.split("/") if name)
-        self._options: dict[str, Any] = {"port": port, "connection_cache": {}}
+        self._options: dict[str, Any] = {
+            "port": port,
+            "connection_cache": {},
+            "connection_timeout": credentials.timeout,
+        }
         self._log_in(url, port, credentials)
         try:
             if self.stat("").kind == "file":
@@ -155,14 +159,15 @@ class SmbTree:
         user = f"{domain}\\{login}" if domain and login else login or None
         try:
             with _mapped(self.root):
-                smbclient.register_session(
+                session = smbclient.register_session(
                     url.host,
                     username=user,
                     password=credentials.password or None,
                     encrypt=True if credentials.extra.get("encrypt") else None,
-                    connection_timeout=credentials.timeout,
                     **self._options,
                 )
+                # After this silence the library asks for an echo, and after as much again it gives the server up.
+                session.connection._receive_timeout = credentials.timeout
         except OSError as exc:
             self.close()
             cause = exc.__cause__

@@ -58,6 +58,17 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"it did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
+def signal_all(pid: int, number: signal.Signals) -> None:
+    """To a process and all that descend from it."""
+    pids = [pid]
+    for pid in pids:
+        with suppress(OSError):
+            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 class Sshd:
     """One server; the whole file system lies behind it."""
 
@@ -85,13 +96,7 @@ class Sshd:
 
     def kill(self) -> None:
         """Stop it and the processes that serve its clients."""
-        pids = [self.process.pid]
-        for pid in pids:
-            with suppress(OSError):
-                pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        signal_all(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def __enter__(self) -> Self:

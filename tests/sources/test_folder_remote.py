@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,14 +13,14 @@ import pytest
 
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After
-from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, ItemChanged, SourceUnavailable
+from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, ItemChanged, ItemFailed, SourceUnavailable
 from ezcold_operators.sources import create
 from ezcold_operators.sources.base import Source
 from tests.conftest import require
 from tests.contracts.source import SourceContract, World, acknowledge, bodies, listing
 from tests.filesystems.remotes import Remote
 from tests.servers.samba import Samba
-from tests.servers.sshd import Sshd
+from tests.servers.sshd import Sshd, signal_all
 from tests.sources.test_folder import FolderWorld, launcher, tree
 
 
@@ -143,6 +144,22 @@ def test_a_server_that_dies_between_two_files_is_unavailable(world: RemoteWorld)
                 [b"".join(taken.chunks or ()) for taken in reading]
         finally:
             world.remote.server.start()
+
+
+def test_a_server_that_falls_silent_is_unavailable_within_the_timeout(world: RemoteWorld) -> None:
+    world.put("a.pdf", b"x")
+    extra = {**world.credentials().extra, "timeout": 1}
+    credentials = dataclasses.replace(world.credentials(), extra=extra)
+    pid = world.remote.server.process.pid
+    with world.source().open(credentials) as session:
+        items = listing(session)
+        signal_all(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises((SourceUnavailable, ItemFailed)) as caught:
+                [b"".join(taken.chunks or ()) for taken in session.read(items)]
+        finally:
+            signal_all(pid, signal.SIGCONT)
+    assert isinstance(caught.value, SourceUnavailable)
 
 
 def test_a_missing_folder_says_so(world: RemoteWorld) -> None:
