@@ -86,6 +86,11 @@ def save_marks(conn: Connection, launcher: str, new: Mapping[str, str]) -> None:
     conn.execute(insert(place), [{"launcher": launcher, "place": p, "mark": m} for p, m in new.items()])
 
 
+def forget_mark(conn: Connection, launcher: str, at: str) -> None:
+    """The place is listed in full next time."""
+    conn.execute(delete(place).where(place.c.launcher == launcher, place.c.place == at))
+
+
 def stage(
     ledger: Ledger, conn: Connection, run_id: str, launcher: str, new: Sequence[NewItem], by_content: bool, files: bool
 ) -> int:

@@ -108,6 +108,10 @@ class _Settling:
                     done.append((row.id, what, outcome.detail))
         finally:
             self._write(done)
+            if any(what == "gone" for _id, what, _detail in done):
+                # Something of ours is not under its key: the place is not as its mark says, list it anew.
+                with self.river.ledger.transaction("settle.unmarked") as conn:
+                    items.forget_mark(conn, self.river.id, rows[0].place)
             self._write_failed(failed)
 
     def _write(self, done: Sequence[tuple[int, str, str]]) -> None:
