@@ -14,7 +14,8 @@ Kind = Literal["mail", "file", "adullact", "any"]
 Role = Literal["attachment", "body", "message", "signature", "piece", "envelope", "reference"]
 """attachment: a file part of a mail (or a plain file). body: a mail's own text or HTML, offered only when asked for.
 message: the mail itself. signature: a detached S/MIME or PGP signature. piece, envelope: adullact.
-reference: a file that is only named, not carried (cloud attachment, message/external-body): no bytes, rejected with its link."""
+reference: a file that is only named, not carried (cloud attachment, message/external-body): no bytes, rejected with its
+link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Options:
     name: str = ""
     """The item's own name: a file's name, '' for a mail."""
     unpack: tuple[str, ...] = ("mail", "outlook", "tnef", "smime")
-    """Of: mail, outlook, tnef, smime, archive, envelope, uuencode (uuencode and yEnc in text bodies; off by default)."""
+    """Of: mail, outlook, tnef, smime, archive, envelope, uuencode (uuencode, yEnc, BinHex in texts; off by default)."""
     want_message: bool = False
     """Also give the mail itself, byte for byte, as a document of role `message`."""
     want_body: bool = False
@@ -55,12 +56,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One document: its bytes are in `file`, a new file in the work directory whose name is ours, never the sender's."""
+    """One document: its bytes are in `file`, a new file in the work directory whose name is ours, not the sender's."""
 
     name: str | None
     """As sent, in NFC, not made safe for a disk; None if it has none."""
     path: str
-    """Where in the item: MIME part numbers joined by dots ("1.2"), containers joined by "/" ("2/1.3", "2/dir/a.pdf")."""
+    """Where in the item: MIME part numbers joined by dots ("1.2"), containers by "/" ("2/1.3", "2/dir/a.pdf")."""
     media_type: str
     """As declared, lower case ("application/octet-stream" when nothing was declared)."""
     size: int
@@ -76,7 +77,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What the index and a person want to know of a mail; decoded text, control characters removed, bounded in length."""
+    """What the index and a person want to know of a mail; decoded text, control characters removed, bounded."""
 
     sender: str = ""
     recipients: str = ""
