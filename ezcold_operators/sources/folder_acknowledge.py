@@ -200,26 +200,30 @@ class _Item:
         if left is None:
             if own is None:
                 return False
-            with suppress(FileExistsError, FileNotFoundError), step("folder.claim"):  # another worker was faster
-                self._tree.rename_new(self._path, self._tree, self._claim)
+            expected, own = own.identity, None
+            try:
+                with step("folder.claim"):
+                    self._tree.rename_new(self._path, self._tree, self._claim)
+            except (FileExistsError, FileNotFoundError):  # another worker was faster, or a share answered twice
+                own = self._stat(self._path)
             left = self._stat(self._claim)
             if left is None:
                 return False
-            if left.identity == own.identity and fingerprint(left) == self._listed.fingerprint:
-                return True
-        elif fingerprint(left) == self._listed.fingerprint:
-            if own is not None and own.identity and own.identity == left.identity:
-                with suppress(FileNotFoundError), step("folder.claim_unlink"):
-                    self._tree.unlink(self._path)  # a claim made by link and unlink, cut in between
-            return True
-        self._restore()
-        return False
+            if left.identity != expected:
+                return self._restore()
+        if fingerprint(left) != self._listed.fingerprint:
+            return self._restore()
+        if own is not None and own.identity and own.identity == left.identity:
+            with suppress(FileNotFoundError), step("folder.claim_unlink"):
+                self._tree.unlink(self._path)  # a claim made by link and unlink, cut in between
+        return True
 
-    def _restore(self) -> None:
+    def _restore(self) -> bool:
         """What we hold is not what was fetched: give it back without replacing anything."""
         self._all.touched(self._tree, self._folder)
         with suppress(FileNotFoundError):
             self._rename_free(self._tree, self._claim, self._tree)
+        return False
 
     def _move(self, target: Tree, to: str) -> None:
         try:
