@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from time import monotonic, sleep
 
-from imapclient import IMAPClient  # type: ignore[import-untyped]
-from imapclient.exceptions import IMAPClientError  # type: ignore[import-untyped]
+from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientError
 
 from ezcold_operators.demo.mails import mails
 from ezcold_operators.demo.processes import Processes, free_port

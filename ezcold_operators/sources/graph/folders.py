@@ -137,7 +137,8 @@ class Folders:
             wanted = "/".join(names[:used])
             for same in (_exact, _folded):
                 for child in there:
-                    own = child.path[len(folder.path) + 1 :] if _below(folder, child) else child.path
+                    below = folder is not None and _below(folder, child)
+                    own = child.path[len(folder.path) + 1 :] if folder is not None and below else child.path
                     if same(own) == same(wanted):
                         return child, used
         return None, 0

@@ -20,10 +20,17 @@ from ezcold_operators.sources.graph.store import TokenStore
 WARN = timedelta(days=14)
 
 
-def device_login(launcher: Launcher, credentials: Credentials, store: TokenStore, show: Callable[[str], None]) -> str:
+def device_login(
+    launcher: Launcher,
+    credentials: Credentials,
+    store: TokenStore,
+    show: Callable[[str], None],
+    code: Callable[[str, str, float], None] = lambda _address, _code, _seconds: None,
+) -> str:
     """Sign a person in: show an address and a code, wait until it was entered, keep the tokens.
 
     :param show: gets one sentence with the address and the code; a person enters it in any browser.
+    :param code: gets the same as (address, code, seconds that it is good for), for a page.
     :returns: the account that is now linked to the Connection.
     :raises AuthenticationFailed: declined, expired, or not allowed. :raises ConfigurationError: nothing to sign in to.
     """
@@ -43,6 +50,7 @@ def device_login(launcher: Launcher, credentials: Credentials, store: TokenStore
             raise SourceUnavailable(_("the sign-in server gave an answer that is not understood.")) from error
         if "user_code" not in flow:
             raise refusal(flow, wanted)
+        code(str(flow["verification_uri"]), str(flow["user_code"]), float(flow["expires_in"]))
         show(
             _("To link an account, open {address} and enter the code {code} (within {minutes} minutes).").format(
                 address=flow["verification_uri"], code=flow["user_code"], minutes=max(1, flow["expires_in"] // 60)
