@@ -32,6 +32,7 @@ class House:
         self.incoming.mkdir()
         self.wait.mkdir()
         self.credentials: Credentials | None = None
+        self.ledger_url = f"sqlite:///{root}/home/ledger.db"
         self.scenario = {"driver": "folder", "path": str(self.wait)} | dict(scenario)
         if self.scenario["driver"] == "ezged":
             del self.scenario["path"]
@@ -60,7 +61,7 @@ class House:
         file.write_text(json.dumps(self.launcher))
         scenarios = loader.load_scenarios(self.root / "scenarios.yaml")
         self.runs += 1
-        settings = Settings(home=self.root / "home", launchers_dir=file.parent)
+        settings = Settings(home=self.root / "home", launchers_dir=file.parent, ledger_url=self.ledger_url)
         return River.open(
             loader.load_launcher(file, scenarios), scenarios, settings, f"run{self.runs}", credentials=self._resolve
         )

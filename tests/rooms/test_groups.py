@@ -222,6 +222,23 @@ def test_an_index_is_not_sent_where_nothing_arrived(tmp_path: Path) -> None:
         assert house.item_states() == ["settled"]
 
 
+@pytest.mark.postgres
+def test_groups_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    house = House(tmp_path, {"group": True, "index": "json"}, {"mismatch": "quarantine"})
+    house.ledger_url = postgres_url
+    house.zip("bad.zip", {"a.pdf": PDF, "b.pdf": b"\x89PNG\r\n\x1a\n" + b"0" * 100})
+    house.zip("good.zip", {"c.pdf": PDF + b"c", "d.txt": b"d"})
+    house.run()
+    assert {name.rpartition("__")[0] for name in house.arrived()} == {"c", "good"}
+    house.dismiss()
+    assert house.run()[1]["owed"] == 0
+    assert {name.rpartition("__")[0] for name in house.arrived()} == {"a", "bad", "c", "good"}
+    house.scenario = house.scenario | {"group": False, "index": "csv"}
+    house.zip("more.zip", {"e.pdf": PDF + b"e"})
+    house.run()
+    assert sorted(name.rpartition("__")[0] for name in house.arrived()) == ["a", "bad", "c", "e", "e", "good"]
+
+
 def test_three_hundred_groups_at_once(tmp_path: Path) -> None:
     house = House(tmp_path, {"group": True, "index": "json"})
     for n in range(130):
