@@ -9,14 +9,13 @@ that is tried again has the same name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ezcold_operators.cold.base import Delivered, Outgoing, Prepared
 from ezcold_operators.cold.ezged_session import BEAT_SECONDS, WAITS, Session
 from ezcold_operators.cold.ezged_settings import Settings, settings
-from ezcold_operators.cold.ezged_upload import Upload, job_of, judge
+from ezcold_operators.cold.ezged_upload import Upload, is_there, job_of, judge, lost
 from ezcold_operators.cold.ezged_wire import Answer
 from ezcold_operators.cold.names import check_template, final_name, new_token
 from ezcold_operators.config.credentials import Credentials
@@ -28,12 +27,9 @@ from ezcold_operators.errors import (
     ItemFailed,
     Rejected,
     ScenarioUnavailable,
-    StageUnavailable,
 )
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
-
-_THERE = re.compile(r"(?i)exist|already|déjà|deja|duplicat|doublon")
 
 
 def create(scenario: Scenario) -> EzgedDriver:
@@ -93,7 +89,7 @@ class EzgedEntrance:
             except OSError:
                 whole = False
             if not whole:
-                yield outgoing, _lost(outgoing)
+                yield outgoing, lost(outgoing)
                 continue
             token = new_token()
             context = {**outgoing.context, "scenario": scenario.id, "number": scenario.number}
@@ -133,7 +129,7 @@ class EzgedEntrance:
                 ),
             )
         answer = self._deliver(prepared, outgoing)
-        if isinstance(answer.error, Rejected) and _THERE.search(str(answer.error)):
+        if isinstance(answer.error, Rejected) and is_there(str(answer.error)):
             return Delivered(prepared, receipt=prepared.final)
         return answer
 
@@ -203,11 +199,3 @@ def _status(answer: Answer) -> str:
     """jobqueue/load, JOBQUEUE_STATUS: 4 is tried again by EzGED itself, 5 waits for a person there."""
     known = {"0": "pending", "1": "queued", "2": "done", "3": "done", "4": "error", "5": "held"}
     return known.get(str(answer.row().get("JOBQUEUE_STATUS", "")), "unknown")
-
-
-def _lost(outgoing: Outgoing) -> StageUnavailable:
-    return StageUnavailable(
-        _("the stage no longer has {name} ({sha256}) as it was fetched").format(
-            name=outgoing.name or "?", sha256=outgoing.sha256[:16]
-        )
-    )

@@ -162,7 +162,7 @@ class Session:
             params = {"service": "secses/keepalive", "sessionid": session}
             try:
                 self.wire.call("POST", "service.php", params, data={"sessionid": session})
-            except EzcoldError as exc:  # the upload that it was for meets the same, and says so
+            except (EzcoldError, RuntimeError) as exc:  # the upload that it was for meets the same, and says so
                 log.info("ezged keepalive failed", host=self.settings.host, why=str(exc))
             self._called = time.monotonic()
 

@@ -30,6 +30,10 @@ PROGRESS = 32 * 1024 * 1024
 """Bytes of one file between two lines of progress in the log."""
 
 _TOKEN = re.compile(r"(?i)token|jeton")
+_ALREADY = re.compile(r"(?i)\b(?:already|d[ée]j[àa])\b")
+_THERE = re.compile(r"(?i)exist|pr[ée]sent|re[çc]u|received|upload")
+_TWICE = re.compile(r"(?i)\b(?:file exists|duplicate|doublon)")
+_NOT = re.compile(r"(?i)\b(?:not|no|pas|aucun)\b")
 _PLACE = re.compile(r"(?i)waitdir|director|r[ée]pertoire|folder|dossier")
 
 
@@ -68,14 +72,15 @@ class Upload:
                         log.info("ezged upload", delivery=outgoing.delivery_id, sent=size, size=outgoing.size)
                         told += PROGRESS
         except OSError as exc:
-            raise _lost(outgoing) from exc
+            raise lost(outgoing) from exc
         if size != outgoing.size or digest.hexdigest() != outgoing.sha256:
-            raise _lost(outgoing)
+            raise lost(outgoing)
         self.handed_over = True
         yield rest + self._tail
 
 
-def _lost(outgoing: Outgoing) -> StageUnavailable:
+def lost(outgoing: Outgoing) -> StageUnavailable:
+    """Our own copy is not what was fetched."""
     return StageUnavailable(
         _("the stage no longer has {name} ({sha256}) as it was fetched").format(
             name=outgoing.name or "?", sha256=outgoing.sha256[:16]
@@ -89,25 +94,39 @@ def judge(answer: Answer, said: str, settings: Settings, waitdir: str, name: str
     :param said: EzGED's words, without secrets.
     """
     if answer.data is None:
-        return _no_json(answer, settings, name)
-    success = answer.data.get("success")
-    if success in (True, 1, "true", "1") and answer.code in (None, 0):
-        return None
-    if success is None and answer.code is None:
+        return _no_json(answer, settings, waitdir, name)
+    success = _truth(answer.data.get("success"), answer.code)
+    if success is None or (success and answer.status >= 500):
         return Ambiguous(_("EzGED at {host} gives an answer that says nothing").format(host=settings.host))
-    if success is None and answer.code == 0:
+    if success:
         return None
     if answer.code == TOO_MANY or answer.status >= 500 or answer.status == 429:
         return ScenarioUnavailable(
-            _("EzGED at {host} cannot take files now: {said}").format(
-                host=settings.host, said=said or f"HTTP {answer.status}, errorcode {answer.code}"
-            )
+            _("EzGED at {host} cannot take files now: {said}").format(host=settings.host, said=said or _why(answer))
         )
     return _refused(answer, said, settings, waitdir, name)
 
 
+def _truth(success: object, code: int | None) -> bool | None:
+    """Whether EzGED took the file; None: it says nothing, or two things at once."""
+    if success is None:
+        return None if code is None else code == 0
+    if success in (True, 1, "true", "1"):
+        return True if code in (None, 0) else None
+    return False
+
+
+def _why(answer: Answer) -> str:
+    """For answers without words."""
+    if answer.code not in (None, 0):
+        return f"errorcode {answer.code}"
+    return _("it does not say why") if answer.status == 200 else f"HTTP {answer.status}"
+
+
 def _refused(answer: Answer, said: str, settings: Settings, waitdir: str, name: str) -> EzcoldError:
-    if _TOKEN.search(said) or (answer.status == 403 and not said):
+    if answer.status == 403 and not said:
+        return _forbidden(settings, waitdir)
+    if _TOKEN.search(said):
         return _token(settings, said)
     if name not in said and (_PLACE.search(said) or waitdir.lower() in said.lower()):
         return ConfigurationError(
@@ -115,11 +134,7 @@ def _refused(answer: Answer, said: str, settings: Settings, waitdir: str, name: 
                 "EzGED at {host} refuses the waiting directory {waitdir} ({said}): check the scenario's `waitdir`"
             ).format(host=settings.host, waitdir=waitdir, said=said)
         )
-    return Rejected(
-        _("EzGED refuses {name}: {said}").format(
-            name=name, said=said or f"HTTP {answer.status}, errorcode {answer.code}"
-        )
-    )
+    return Rejected(_("EzGED refuses {name}: {said}").format(name=name, said=said or _why(answer)))
 
 
 def _token(settings: Settings, said: str) -> ConfigurationError:
@@ -128,13 +143,22 @@ def _token(settings: Settings, said: str) -> ConfigurationError:
         if settings.own_token
         else _("EzGED at {host} wants its own upload token ({said}): set the extra `token` of the Connection {conn}")
     )
-    return ConfigurationError(text.format(host=settings.host, conn=settings.conn_id, said=said or "HTTP 403"))
+    return ConfigurationError(text.format(host=settings.host, conn=settings.conn_id, said=said))
 
 
-def _no_json(answer: Answer, settings: Settings, name: str) -> EzcoldError:
+def _forbidden(settings: Settings, waitdir: str) -> ConfigurationError:
+    return ConfigurationError(
+        _(
+            "EzGED at {host} forbids uploads into {waitdir} (HTTP 403): check the extra `token` of the Connection "
+            "{conn}, the scenario's `waitdir`, and what {login} may do"
+        ).format(host=settings.host, waitdir=waitdir, conn=settings.conn_id, login=settings.login)
+    )
+
+
+def _no_json(answer: Answer, settings: Settings, waitdir: str, name: str) -> EzcoldError:
     status = answer.status
     if status == 403:
-        return _token(settings, "")
+        return _forbidden(settings, waitdir)
     if 300 <= status < 400 or status in (404, 405):
         return ConfigurationError(
             _("{base} takes no uploads (HTTP {status}): check host and the extra `base_path` of the Connection").format(
@@ -149,6 +173,12 @@ def _no_json(answer: Answer, settings: Settings, name: str) -> EzcoldError:
     return Ambiguous(
         _("EzGED at {host} answered HTTP {status} and nothing else").format(host=settings.host, status=status)
     )
+
+
+def is_there(said: str) -> bool:
+    """A refusal whose words say that EzGED has this very file name already."""
+    words = bool(_TWICE.search(said) or (_ALREADY.search(said) and _THERE.search(said)))
+    return words and not _NOT.search(said)
 
 
 def job_of(answer: Answer) -> str:

@@ -14,6 +14,9 @@ import structlog
 from ezcold_operators.cold import create
 from ezcold_operators.cold.base import Delivered
 from ezcold_operators.cold.ezged import EzgedDriver
+from ezcold_operators.cold.ezged_settings import Settings
+from ezcold_operators.cold.ezged_upload import is_there, judge
+from ezcold_operators.cold.ezged_wire import Answer
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.errors import (
@@ -204,6 +207,24 @@ def test_a_retry_that_finds_the_file_there_is_a_receipt(world: Ezged, documents:
     assert len(world.server.uploads) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "there"),
+    [
+        ("a__k.pdf existe déjà", True),
+        ("File already exists", True),
+        ("duplicate name", True),
+        ("le fichier n'existe pas", False),
+        ("the type does not exist", False),
+        ("session already closed", False),
+        ("format non accepté", False),
+        ("not a duplicate", False),
+        ("", False),
+    ],
+)
+def test_only_clear_words_say_that_a_file_is_there(said: str, there: bool) -> None:
+    assert is_there(said) is there
+
+
 def test_before_the_whole_file_went_out_nothing_is_in_doubt(world: Ezged, documents: Documents) -> None:
     world.server.fault("cut")
     answer = upload(world, documents, b"x" * 20_000_000)
@@ -225,6 +246,41 @@ def test_a_refused_file_says_what_ezged_said(world: Ezged, documents: Documents)
     answer = upload(world, documents)
     assert isinstance(answer.error, Rejected)
     assert "type non accepté" in str(answer.error)
+
+
+@pytest.mark.parametrize(
+    ("status", "data", "kind"),
+    [
+        (200, {"success": True}, None),
+        (200, {"success": 1, "errorcode": "0"}, None),
+        (200, {"errorcode": 0, "rows": []}, None),
+        (500, {"success": True}, Ambiguous),
+        (500, {"errorcode": 0}, Ambiguous),
+        (200, {"success": True, "errorcode": 7}, Ambiguous),
+        (200, {"hello": 1}, Ambiguous),
+        (200, None, Ambiguous),
+        (502, None, Ambiguous),
+        (503, {"success": False}, ScenarioUnavailable),
+        (200, {"success": False, "errorcode": "-18"}, ScenarioUnavailable),
+        (429, None, ScenarioUnavailable),
+        (200, {"success": False}, Rejected),
+        (200, {"errorcode": 12, "errormsg": "quota"}, Rejected),
+        (413, None, Rejected),
+        (415, {"success": False, "errormsg": "format"}, Rejected),
+        (400, None, Rejected),
+        (200, {"success": False, "errormsg": "Le répertoire n'existe pas"}, ConfigurationError),
+        (200, {"success": False, "errormsg": "jeton invalide"}, ConfigurationError),
+        (403, None, ConfigurationError),
+        (403, {"success": False}, ConfigurationError),
+        (302, None, ConfigurationError),
+        (404, None, ConfigurationError),
+    ],
+)
+def test_what_an_answer_means(status: int, data: dict[str, Any] | None, kind: type[Exception] | None) -> None:
+    answer = Answer(status, data)
+    found = judge(answer, answer.text, Settings("https://ged/ezged3/data/", "ezcold", SECRET), "factures", "a__k.pdf")
+    assert type(found) is (kind or type(None))
+    assert found is None or ("None" not in str(found) and "\n" not in str(found))
 
 
 def test_a_blob_that_changed_never_arrives(world: Ezged, documents: Documents) -> None:
