@@ -129,7 +129,8 @@ class EzgedEntrance:
                 ),
             )
         answer = self._deliver(prepared, outgoing)
-        if isinstance(answer.error, Rejected) and is_there(str(answer.error)):
+        said = str(answer.error).replace(prepared.final.rpartition("/")[2], "")  # "duplicata.pdf" says nothing
+        if isinstance(answer.error, Rejected) and is_there(said):
             return Delivered(prepared, receipt=prepared.final)
         return answer
 

@@ -207,6 +207,16 @@ def test_a_retry_that_finds_the_file_there_is_a_receipt(world: Ezged, documents:
     assert len(world.server.uploads) == 1
 
 
+def test_a_name_does_not_speak_for_ezged(world: Ezged, documents: Documents) -> None:
+    world.server.fault("drop")
+    world.server.fault("refuse", after=1, text="format refusé")
+    outgoing = documents(b"payload", "already present duplicate.pdf")
+    with world.driver().open(world.credentials()) as entrance:
+        (answer,) = send(entrance, [outgoing])
+        again = entrance.recover(answer.prepared, outgoing)
+    assert isinstance(again.error, Rejected)
+
+
 @pytest.mark.parametrize(
     ("said", "there"),
     [
