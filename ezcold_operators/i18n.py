@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import gettext
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
 LOCALES = Path(__file__).parent / "locales"
 DOMAIN = "ezcold"
+_spoken: ContextVar[str] = ContextVar("ezcold_language", default="")
 
 
 @lru_cache(maxsize=8)
@@ -22,12 +26,24 @@ def catalogue(language: str) -> gettext.NullTranslations:
 
 
 def language() -> str:
-    """The tag of this process's language, "en" when nothing says otherwise."""
+    """The tag of this request's language, else of this process's; "en" when nothing says otherwise."""
+    if spoken := _spoken.get():
+        return spoken
     for variable in ("EZCOLD_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(variable)
         if value:
             return "en" if value.split(".")[0] in {"C", "POSIX"} else value
     return "en"
+
+
+@contextmanager
+def speaking(tag: str) -> Iterator[None]:
+    """Speak another language within, as a server does that answers people of several."""
+    token = _spoken.set(tag)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
 
 def _(text: str) -> str:

@@ -186,6 +186,20 @@ def launcher_of(conn: Connection, item_ids: Sequence[int]) -> dict[int, str]:
     return {row.id: row.launcher for row in conn.execute(query)}
 
 
+def by_run(conn: Connection, launcher: str, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Items that each of these runs fetched, by the state in which they are now."""
+    found: dict[str, dict[str, int]] = {}
+    query = (
+        select(event.c.run_id, item.c.state, func.count(item.c.id.distinct()))
+        .join(item, item.c.id == event.c.item_id)
+        .where(event.c.launcher == launcher, event.c.run_id.in_(run_ids), event.c.what == "fetched")
+        .group_by(event.c.run_id, item.c.state)
+    )
+    for run_id, state, count in conn.execute(query):
+        found.setdefault(run_id, {})[state] = int(count)
+    return found
+
+
 def unsettled_sample(conn: Connection, launcher: str, limit: int = 20) -> list[dict[str, Any]]:
     """Some of what a launcher still owes, oldest first."""
     query = (

@@ -1,0 +1,209 @@
+"""Add or change a launcher: EzGED's form, checked as one types; its YAML and difference; Connections; delete."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from ezcold_operators.config.launcher import MAIL
+from ezcold_operators.ledger import pages
+from ezcold_operators.ledger.pages import Counts
+from ezcold_ui import composing, data, launchers, scheduler
+from ezcold_ui.composing import Changed
+from ezcold_ui.language import t
+from ezcold_ui.render import back, page
+from ezcold_ui.security import FormDep, Person, PersonDep, need
+
+router = APIRouter()
+ID = re.compile(r"[a-z][a-z0-9_]{0,199}")
+CONNECTION_TYPES = {"imap": "imap", "o365": "o365", "pop": "pop"}
+_writing = threading.Lock()
+
+
+@router.get("/new")
+def new(request: Request, who: PersonDep) -> HTMLResponse:
+    """An empty form."""
+    need(_may_add(who))
+    values = composing.fields({"source": {"protocol": "imap", "path": "INBOX"}})
+    return _form(request, who, None, values, "", "")
+
+
+@router.get("/launchers/{launcher}/edit")
+def edit(request: Request, who: PersonDep, launcher: str) -> HTMLResponse:
+    """The form of a launcher."""
+    _shelf, entry = launchers.entry_of(who, launcher)
+    need(who.may_edit(launcher))
+    text = launchers.source_text(entry)
+    data_of = entry.loaded.parsed.data if entry.loaded.parsed else {}
+    return _form(request, who, entry, composing.fields(data_of), text, text)
+
+
+def _may_add(who: Person) -> bool:
+    """A new launcher is a new DAG: whoever may edit DAGs in general may add one."""
+    return who.may_edit("")
+
+
+def _form(
+    request: Request, who: Person, entry: data.Entry | None, values: dict[str, Any], text: str, before: str,
+    status: int = 200, **more: Any,
+) -> HTMLResponse:  # fmt: skip
+    shelf = data.shelf()
+    shown: dict[str, Any] = {
+        "entry": entry, "values": values, "text": text, "before": composing.digest(before) if before else "",
+        "scenarios": shelf.scenarios, "actions": composing.actions(), "writable": _writable(shelf.folder, entry),
+        "mail": sorted(MAIL), "routes": composing.ROUTES, "problems": [], "warnings": [], "changed": False,
+        "error": "", "difference": [], "folder": shelf.folder, "said": request.query_params.get("said", ""),
+    }  # fmt: skip
+    return page(request, who, "form.html", status, **(shown | more))
+
+
+def _writable(folder: Path, entry: data.Entry | None) -> bool:
+    if not os.access(folder, os.W_OK):
+        return False
+    return entry is None or not entry.loaded.path.is_symlink()
+
+
+def _entry(who: Person, launcher: str) -> data.Entry | None:
+    """The launcher that is edited; None for a new one. 403 without the right to change it."""
+    if not launcher:
+        need(_may_add(who))
+        return None
+    _shelf, entry = launchers.entry_of(who, launcher)
+    need(who.may_edit(launcher))
+    return entry
+
+
+def _composed(form: FormDep, entry: data.Entry | None) -> str:
+    base = entry.loaded.parsed.data if entry and entry.loaded.parsed else {}
+    return composing.text_of(composing.compose(form, base if isinstance(base, dict) else {}))
+
+
+@router.post("/check")
+def check(who: PersonDep, form: FormDep) -> JSONResponse:
+    """What is wrong with the form, or with the YAML, as it stands; its YAML, and the difference to the file."""
+    entry = _entry(who, str(form.get("editing", "")))
+    shelf = data.shelf()
+    text = str(form.get("yaml", "")) if form.get("source_of_truth") == "yaml" else _composed(form, entry)
+    text = text.replace("\r\n", "\n")
+    before = launchers.source_text(entry) if entry else ""
+    found = composing.problems(text, shelf.scenarios)
+    return JSONResponse(
+        {
+            "yaml": text,
+            "problems": [{"line": line, "text": what} for line, what in found],
+            "difference": [{"kind": kind, "line": line} for kind, line in composing.difference(before, text)],
+        }
+    )
+
+
+@router.post("/save")
+def save(request: Request, who: PersonDep, form: FormDep) -> Response:
+    """Write the file, if it is right and nobody else changed it; else show why not."""
+    entry = _entry(who, str(form.get("editing", "")))
+    shelf = data.shelf()
+    as_yaml = form.get("source_of_truth") == "yaml"
+    text = (str(form.get("yaml", "")) if as_yaml else _composed(form, entry)).replace("\r\n", "\n")
+    now = launchers.source_text(entry) if entry else ""
+    parsed = _parsed(text)
+    name = parsed.get("launcher") if isinstance(parsed, dict) else None
+    values = composing.fields(parsed)
+    shown = {"difference": composing.difference(now, text)}
+    path = entry.loaded.path if entry else shelf.folder / f"{name}.yaml"
+    if entry is None and not (isinstance(name, str) and ID.fullmatch(name)):
+        found = composing.problems(text, shelf.scenarios) or [(1, t("The id is missing."))]
+        return _form(request, who, entry, values, text, now, 422, problems=found, **shown)
+    if isinstance(name, str):
+        need(who.may_edit(name))
+    errors, warnings = composing.among_others(text, path, shelf.scenarios)
+    if errors:
+        return _form(request, who, entry, values, text, now, 422, problems=errors, warnings=warnings, **shown)
+    before = str(form.get("before", ""))
+    if form.get("action") != "write":
+        answer = _form(request, who, entry, values, text, now, problems=[], warnings=warnings, **shown)
+        return answer
+    try:
+        with _writing:
+            composing.write(path, text, before)
+    except Changed:
+        return _form(request, who, entry, values, text, now, 409, changed=True, warnings=warnings, **shown)
+    except OSError as error:
+        why = composing.sentence_of(error)
+        return _form(request, who, entry, values, text, now, 409, error=why, warnings=warnings, **shown)
+    scheduler.note(who, "ezcold.write_launcher", str(name), {"file": str(path), "sha256": composing.digest(text)})
+    return back(request, f"/launchers/{name}", said="saved")
+
+
+def _parsed(text: str) -> Any:
+    from ezcold_operators.config.yaml import YamlError, parse
+
+    try:
+        return parse(text.encode()).data
+    except YamlError:
+        return {}
+
+
+@router.get("/launchers/{launcher}/delete")
+def delete_page(request: Request, who: PersonDep, launcher: str) -> HTMLResponse:
+    """What it still owes, before it is deleted."""
+    _shelf, entry = launchers.entry_of(who, launcher)
+    need(who.may_edit(launcher))
+    with data.ledger().read() as conn:
+        counts = pages.counts(conn).get(launcher, Counts())
+        sample = pages.unsettled_sample(conn, launcher)
+    text = launchers.source_text(entry)
+    return page(
+        request, who, "delete.html", entry=entry, counts=counts, sample=sample, before=composing.digest(text),
+        writable=_writable(data.shelf().folder, entry),
+    )  # fmt: skip
+
+
+@router.post("/launchers/{launcher}/delete")
+def delete(request: Request, who: PersonDep, form: FormDep, launcher: str) -> Response:
+    """Delete the file. Its history stays in the ledger, and what it owes stays owed."""
+    _shelf, entry = launchers.entry_of(who, launcher)
+    need(who.may_edit(launcher))
+    text = launchers.source_text(entry)
+    with _writing:
+        if composing.digest(text) != form.get("before"):
+            raise HTTPException(409, t("Somebody changed this file meanwhile: look at it again first."))
+        try:
+            entry.loaded.path.unlink()
+        except OSError as error:
+            raise HTTPException(409, composing.sentence_of(error)) from None
+    scheduler.note(who, "ezcold.delete_launcher", launcher, {"file": str(entry.loaded.path), "was": text[:20_000]})
+    return back(request, "/launchers", said="deleted")
+
+
+@router.get("/connections/new")
+def connection_page(request: Request, who: PersonDep, conn_id: str = "", protocol: str = "imap") -> HTMLResponse:
+    """Server, account and password, for Airflow to keep."""
+    need(who.may_add_connection(conn_id[:200]))
+    return page(
+        request, who, "connection.html", conn_id=conn_id[:200], protocol=protocol, error="",
+        exists=bool(conn_id) and scheduler.has_connection(conn_id), said=request.query_params.get("said", ""),
+    )  # fmt: skip
+
+
+@router.post("/connections")
+def connection(request: Request, who: PersonDep, form: FormDep) -> Response:
+    """Write the Connection. No answer ever shows a password."""
+    conn_id = str(form.get("conn_id", "")).strip()
+    protocol = str(form.get("protocol", ""))
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", conn_id) or protocol not in CONNECTION_TYPES:
+        raise HTTPException(422)
+    need(who.may_link(conn_id) if scheduler.has_connection(conn_id) else who.may_add_connection(conn_id))
+    port = str(form.get("port", "")).strip()
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise HTTPException(422)
+    values = {name: str(form.get(name, "")).strip() for name in ("host", "login")}
+    values["password"] = str(form.get("password", ""))
+    values["conn_type"] = CONNECTION_TYPES[protocol]
+    extras = {name: str(form.get(name, "")).strip() for name in ("security", "ca_file", "tenant", "client_id")}
+    scheduler.write_connection(who, conn_id, values | ({"port": int(port)} if port else {}), extras)
+    return back(request, "/connections/new", said="connection", conn_id=conn_id, protocol=protocol)
