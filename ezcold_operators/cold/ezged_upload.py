@@ -126,9 +126,10 @@ def _why(answer: Answer) -> str:
 def _refused(answer: Answer, said: str, settings: Settings, waitdir: str, name: str) -> EzcoldError:
     if answer.status == 403 and not said:
         return _forbidden(settings, waitdir)
-    if _TOKEN.search(said):
+    about_file = name.lower() in said.lower()  # one file's trouble must not stop a whole scenario
+    if not about_file and _TOKEN.search(said):
         return _token(settings, said)
-    if name not in said and (_PLACE.search(said) or waitdir.lower() in said.lower()):
+    if not about_file and (_PLACE.search(said) or waitdir.lower() in said.lower()):
         return ConfigurationError(
             _(
                 "EzGED at {host} refuses the waiting directory {waitdir} ({said}): check the scenario's `waitdir`"

@@ -280,6 +280,7 @@ def test_a_refused_file_says_what_ezged_said(world: Ezged, documents: Documents)
         (400, None, Rejected),
         (200, {"success": False, "errormsg": "Le répertoire n'existe pas"}, ConfigurationError),
         (200, {"success": False, "errormsg": "jeton invalide"}, ConfigurationError),
+        (200, {"success": False, "errormsg": "wait\\factures\\a__k.pdf: token refused"}, Rejected),
         (403, None, ConfigurationError),
         (403, {"success": False}, ConfigurationError),
         (302, None, ConfigurationError),
