@@ -18,9 +18,9 @@ ICON = f"{BASE}{PREFIX}/static/icon.svg"
 
 async def pages(scope: Any, receive: Any, send: Any) -> None:
     """The pages' ASGI application."""
-    from ezcold_ui.app import application
+    from ezcold_ui.app import site
 
-    await application()(scope, receive, send)
+    await site()(scope, receive, send)
 
 
 def view(name: str, path: str, route: str, destination: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -61,15 +60,21 @@ class Surroundings:
 
 
 @cache
+def site() -> Surroundings:
+    """What is mounted: the application in its surroundings."""
+    return Surroundings(application())
+
+
+@cache
 def application() -> FastAPI:
-    """The application, made once."""
+    """The routes, made once."""
     app = FastAPI(
         title="ezcold", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(security.person)]
     )
-    app.add_middleware(Surroundings)
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(EzcoldError, _troubled)
+    app.add_exception_handler(Exception, _failed)
     app.add_api_route("/static/{name}", static, methods=["GET"])
     for module in (launchers, editor, work, documents, quarantine, accounts, reprise):
         app.include_router(module.router)
@@ -107,10 +112,12 @@ async def _troubled(request: Request, error: Exception) -> Response:
     return _sorry(request, 503, str(error), None)
 
 
+async def _failed(request: Request, error: Exception) -> Response:
+    """A fault of ours: it is in the server's log, and is not shown."""
+    return _sorry(request, 500, t("Something went wrong here: the API server's log says what."), None)
+
+
 def _sorry(request: Request, status: int, text: str, headers: Any) -> Response:
     if "application/json" in request.headers.get("accept", ""):
         return JSONResponse({"error": text}, status, headers)
     return HTMLResponse(render.html(request, "sorry.html", status=status, text=text), status, headers)
-
-
-Handler = Callable[..., Response]

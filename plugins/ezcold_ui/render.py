@@ -62,14 +62,14 @@ environment.filters |= {
 }  # fmt: skip
 
 
-def page(request: Request, who: security.Person, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(request: Request, who: security.Person, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
     """A page for a signed-in person."""
     cookie = request.cookies.get(security.COOKIE) or ""
     fresh = not cookie
     if fresh:
         cookie = security.new_cookie()
     csrf = security.token(cookie, who.id)
-    answer = HTMLResponse(html(request, name, csrf=csrf, who=who, **values), status)
+    answer = HTMLResponse(html(request, template, csrf=csrf, who=who, **values), status)
     if fresh:
         answer.set_cookie(
             security.COOKIE, cookie, path=request.scope.get("root_path", "") or "/", httponly=True, samesite="strict",
@@ -78,10 +78,10 @@ def page(request: Request, who: security.Person, name: str, status: int = 200, *
     return answer
 
 
-def html(request: Request, name: str, **values: Any) -> str:
+def html(request: Request, template: str, /, **values: Any) -> str:
     """A template filled in."""
     root = request.scope.get("root_path", "")
-    return environment.get_template(name).render(root=root, airflow=airflow(request), lang=current(), **values)
+    return environment.get_template(template).render(root=root, airflow=airflow(request), lang=current(), **values)
 
 
 def airflow(request: Request) -> str:
