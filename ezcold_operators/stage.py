@@ -26,7 +26,7 @@ from ezcold_operators.errors import StageUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
 
-SYNC_THREADS = 4
+SYNC_THREADS = 8
 """fsyncs that run at once: a journalling file system commits them as one group."""
 
 ORPHAN_SECONDS = 24 * 3600.0
@@ -77,8 +77,8 @@ class Stage:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def path(self, sha256: str) -> Path:
-        """Where the blob is, or would be."""
-        return self.blobs / sha256[:2] / sha256
+        """Where the blob is, or would be: few folders, for each one that a batch touches is an fsync of its own."""
+        return self.blobs / sha256[:1] / sha256
 
     def has(self, sha256: str) -> bool:
         return self.path(sha256).is_file()

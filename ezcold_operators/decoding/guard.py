@@ -26,7 +26,7 @@ from ..errors import ConfigurationError, StageUnavailable
 from .base import Decoded, Options
 from .wire import decoded_from, options_to
 
-AHEAD = 16
+AHEAD = 48
 """Requests sent before the first answer is awaited."""
 AHEAD_BYTES = 32_768
 """Bytes of requests under way: less than a pipe holds, so that writing never blocks."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from ezcold_operators.ledger import indexes
 from ezcold_operators.ledger.events import Event, clean, record
@@ -16,6 +16,8 @@ from ezcold_operators.ledger.tables import delivery, document, event, item
 
 OPEN = ("owed", "sending")
 CLOSED = ("sent", "dismissed")
+CHUNK = 5000
+"""Ids in one statement: SQLite takes 32766 parameters, PostgreSQL 65535."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +111,32 @@ def rows(conn: Connection, ids: Sequence[int]) -> list[Any]:
         select(*columns)
         .join(document, document.c.id == delivery.c.document_id)
         .join(item, item.c.id == delivery.c.item_id)
-        .where(delivery.c.id.in_(ids))
         .order_by(delivery.c.id)
     )
-    return list(conn.execute(query).all())
+    wanted = sorted(ids)
+    pieces = (wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK))
+    return [row for piece in pieces for row in conn.execute(query.where(delivery.c.id.in_(piece)))]
 
 
 def sending(
     ledger: Ledger, conn: Connection, run_id: str, launcher: str, driver: str, prepared: Sequence[Mapping[str, Any]]
 ) -> set[int]:
     """Take prepared deliveries from owed to sending; the ids that were ours to take. The rest lost a race."""
-    won = set()
-    for one in prepared:
-        values = {k: v for k, v in one.items() if k != "delivery_id"} | {"state": "sending", "driver": driver}
-        same = (delivery.c.id == one["delivery_id"]) & (delivery.c.state == "owed")
-        if conn.execute(update(delivery).where(same).values(values)).rowcount == 1:
-            won.add(int(one["delivery_id"]))
+    if not prepared:
+        return set()
+    ids = [one["delivery_id"] for one in prepared]
+    # Locked until our commit: nobody else takes one between this look and the update.
+    mine = select(delivery.c.id).where(delivery.c.id.in_(ids), delivery.c.state == "owed").with_for_update()
+    won = set(conn.execute(mine).scalars())
+    columns = [name for name in prepared[0] if name != "delivery_id"]
+    rows_won = [{f"_{k}": v for k, v in one.items()} for one in prepared if one["delivery_id"] in won]
+    if rows_won:
+        conn.execute(
+            update(delivery)
+            .where(delivery.c.id == bindparam("_delivery_id"), delivery.c.state == "owed")
+            .values({name: bindparam(f"_{name}") for name in columns} | {"state": "sending", "driver": driver}),
+            rows_won,
+        )
     return won
 
 
@@ -155,26 +167,37 @@ def sent(
     )  # fmt: skip
 
 
-def back_to_owed(conn: Connection, ids: Sequence[int], error: str) -> None:
-    """Certainly not sent, and not the file's fault: owed again, no attempt counted."""
+def _ours(token: str) -> ColumnElement[bool]:
+    """Owed, or sent under this very token: what another run meanwhile sends under its own is not ours to change."""
+    return or_(delivery.c.state == "owed", (delivery.c.state == "sending") & (delivery.c.token == token))
+
+
+def back_to_owed(conn: Connection, ids: Sequence[int], error: str, token: str = "") -> None:
+    """Certainly not sent, and not the file's fault: owed again, no attempt counted.
+
+    :param token: that it was being sent under; none if it was only prepared.
+    """
     conn.execute(
         update(delivery)
-        .where(delivery.c.id.in_(ids), delivery.c.state.in_(OPEN))
+        .where(delivery.c.id.in_(ids), _ours(token))
         .values(state="owed", last_error=clean(error), claimed_by=None, claimed_until=None)
     )
 
 
-def refused(ledger: Ledger, conn: Connection, run_id: str, launcher: str, row: Any, error: str, *, last: bool) -> bool:
-    """The scenario refuses this file (or, `last`, a person must decide): count it; True if it is now quarantined."""
+def refused(
+    ledger: Ledger, conn: Connection, run_id: str, launcher: str, row: Any, error: str, *, last: bool, token: str = ""
+) -> bool:
+    """The scenario refuses this file (or, `last`, a person must decide): count it; True if it is now quarantined.
+
+    :param token: that it was being sent under; none if it was only prepared.
+    """
     attempts = int(row.attempts) + 1
     out = last or attempts >= ATTEMPTS
     values = {"attempts": attempts, "last_error": clean(error), "claimed_by": None, "claimed_until": None,
               "state": "quarantined" if out else "owed"}  # fmt: skip
     if not last:  # its part was thrown away: nothing of it may have gone in
         values |= {"token": "", "part": "", "final": "", "identity": ""}
-    moved = conn.execute(
-        update(delivery).where(delivery.c.id == row.id, delivery.c.state.in_(OPEN)).values(values)
-    ).rowcount
+    moved = conn.execute(update(delivery).where(delivery.c.id == row.id, _ours(token)).values(values)).rowcount
     if not moved:
         return False
     now = ledger.now(conn)
@@ -184,11 +207,16 @@ def refused(ledger: Ledger, conn: Connection, run_id: str, launcher: str, row: A
     return out
 
 
+def about(scenario: ColumnElement[str]) -> ColumnElement[bool]:
+    """Events whose detail begins with this scenario; never a LIKE, to which the `_` of an id is any character."""
+    return func.substr(event.c.detail, 1, func.length(scenario) + 2) == scenario + ": "
+
+
 def orphans(conn: Connection, launcher: str, affiliated: Sequence[str]) -> list[int]:
     """Open deliveries to scenarios that this launcher is no longer affiliated to, and that nobody asked for."""
     asked = select(event.c.id).where(
         event.c.document_id == delivery.c.document_id, event.c.item_id == delivery.c.item_id,
-        event.c.what == "resent", event.c.detail.startswith(delivery.c.scenario + ": "),
+        event.c.what == "resent", about(delivery.c.scenario),
     )  # fmt: skip
     where = [delivery.c.launcher == launcher, delivery.c.state.in_(OPEN), ~asked.exists()]
     if affiliated:

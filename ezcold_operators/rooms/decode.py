@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,7 @@ class _Decoding:
         self.decoded = self.documents = self.failed = 0
         self.again = False
         self.workdir = Path()
+        self._folders: list[Path] = []
         self.keys = decryption_keys(river.launcher, river.credentials)
 
     def claimed(self) -> Iterator[Sequence[Any]]:
@@ -74,13 +77,13 @@ class _Decoding:
             with self.river.ledger.transaction("decode.lost") as conn:
                 items.lost(conn, [row.id for row in gone], self.river.stage.has)
             self.river.failed(_("items vanished from the stage: they are taken from the source again"))
-        found: list[tuple[Any, Decoded]] = []
+        found: list[tuple[Request, Decoded]] = []
         size = 0
         for request, answer in decoder.map(self._request(row) for row in here):
             if isinstance(answer, Failure):
                 self._fail(request.tag, answer.reason)
                 continue
-            found.append((request.tag, answer))
+            found.append((request, answer))
             size += sum(one.size for one in answer.documents)
             if len(found) >= WRITE_ITEMS or size >= WRITE_BYTES:
                 self._write(found)
@@ -88,10 +91,22 @@ class _Decoding:
         self._write(found)
 
     def _request(self, row: Any) -> Request:
-        workdir = self.workdir / str(row.id)
-        workdir.mkdir(exist_ok=True)
         options = decode_options(self.river.launcher, row.name, self.keys)
-        return Request(self.river.stage.path(row.sha256), workdir, options, tag=row)
+        return Request(self.river.stage.path(row.sha256), self._folder(), options, tag=row)
+
+    def _folder(self) -> Path:
+        """An empty folder for one item; emptied ones are used again, for making one costs as much as a small file."""
+        if self._folders:
+            return self._folders.pop()
+        folder = self.workdir / secrets.token_hex(8)
+        folder.mkdir()
+        return folder
+
+    def _emptied(self, folder: Path) -> None:
+        with suppress(OSError):
+            for left in folder.iterdir():
+                left.unlink()
+            self._folders.append(folder)
 
     def _fail(self, row: Any, reason: str) -> None:
         with self.river.ledger.transaction("decode.failed") as conn:
@@ -101,15 +116,17 @@ class _Decoding:
             else:
                 self.again = True
 
-    def _write(self, found: Sequence[tuple[Any, Decoded]]) -> None:
+    def _write(self, found: Sequence[tuple[Request, Decoded]]) -> None:
         if not found:
             return
         with self.river.stage.batch() as stage:
-            new = [_decoding(row, answer, stage) for row, answer in found]
+            new = [_decoding(request.tag, answer, stage) for request, answer in found]
             stage.commit()
         with self.river.ledger.transaction("decode.decoded") as conn:
             args = (self.river.ledger, conn, self.river.run_id, self.river.id)
             self.documents += decodings.decoded(*args, new)
+        for request, _answer in found:
+            self._emptied(request.workdir)
         self.decoded += len(found)
         self.river.progress("decode", self.decoded, None)
 
