@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from ezcold_operators.ledger.deliveries import owing
+from ezcold_operators.ledger.deliveries import about, owing
 from ezcold_operators.ledger.events import clean
 from ezcold_operators.ledger.tables import delivery, document, event, item
 
@@ -58,7 +58,7 @@ def run_counts(conn: Connection, launcher: str, run_id: str) -> dict[str, Any]:
     sent = conn.execute(
         select(delivery.c.scenario, func.count(delivery.c.id.distinct()))
         .join(event, (event.c.document_id == delivery.c.document_id) & (event.c.what == "sent"))
-        .where(in_run, event.c.detail.startswith(delivery.c.scenario + ": "))
+        .where(in_run, about(delivery.c.scenario))
         .group_by(delivery.c.scenario)
         .order_by(delivery.c.scenario)
     )

@@ -194,18 +194,19 @@ class _Dispatch:
         error = answer.error
         if isinstance(error, Ambiguous):
             if self.scenario.on_ambiguous == "hold":
-                self._refuse(row, error, last=True)
+                self._refuse(row, error, last=True, token=answer.prepared.token)
             else:
                 self.river.failed(error)  # stays `sending` under its token: sent again, with the same name
         elif isinstance(error, ItemFailed):
             entrance.discard(answer.prepared)
             # What went out once perhaps must not go out again under another name.
-            self._refuse(row, error, last=began_earlier and not answer.prepared.part)
+            last = began_earlier and not answer.prepared.part
+            self._refuse(row, error, last=last, token=answer.prepared.token)
         else:
             assert error is not None
             if not answer.prepared.part and not began_earlier:  # no part lies ready, and nothing ever went out
                 with self.river.ledger.transaction("dispatch.unsent") as conn:
-                    deliveries.back_to_owed(conn, [row.id], str(error))
+                    deliveries.back_to_owed(conn, [row.id], str(error), answer.prepared.token)
             self.trouble = error
 
     def _write_faults(self, faults: Sequence[tuple[Any, EzcoldError]]) -> None:
@@ -215,12 +216,12 @@ class _Dispatch:
             else:
                 self._give_up([row.id], error)
 
-    def _refuse(self, row: Any, error: EzcoldError, *, last: bool) -> None:
+    def _refuse(self, row: Any, error: EzcoldError, *, last: bool, token: str = "") -> None:
         self.refused += 1
         self.river.failed(error)
         with self.river.ledger.transaction("dispatch.refused") as conn:
             args = (self.river.ledger, conn, self.river.run_id, self.river.id, row, str(error))
-            deliveries.refused(*args, last=last)
+            deliveries.refused(*args, last=last, token=token)
 
     def _give_up(self, ids: Sequence[int], error: EzcoldError) -> None:
         self.trouble = error

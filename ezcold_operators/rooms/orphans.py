@@ -25,9 +25,8 @@ def resolve(river: River) -> None:
             continue
         reason = _("the launcher no longer sends to the scenario {scenario}: affiliate it again, or dismiss this")
         with river.ledger.transaction("filter.orphaned") as conn:
-            deliveries.refused(
-                river.ledger, conn, river.run_id, river.id, row, reason.format(scenario=row.scenario), last=True
-            )
+            args = (river.ledger, conn, river.run_id, river.id, row, reason.format(scenario=row.scenario))
+            deliveries.refused(*args, last=True, token=row.token)
 
 
 def _finished(river: River, row: Any) -> bool:
