@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.ledger import Ledger, dump
-from ezcold_operators.ledger.tables import item, place
+from ezcold_operators.ledger.tables import document, item, place
 
 ATTEMPTS = 3
 """After so many failures that an item itself caused, it is quarantined."""
@@ -106,7 +106,10 @@ def stage(
     fresh = [row for pair, row in rows.items() if pair not in at]
     back = [row for pair, row in rows.items() if pair in at and at[pair].state == "missing"]
     if by_content:
-        _find_originals(conn, launcher, [*fresh, *back], files)
+        # What was decoded once may owe deliveries of its own: it stays an item in its own right.
+        begun = _with_documents(conn, [at[row["source_key"], row["fingerprint"]].id for row in back])
+        new_to_us = [row for row in back if at[row["source_key"], row["fingerprint"]].id not in begun]
+        _find_originals(conn, launcher, [*fresh, *new_to_us], files)
     if fresh:
         conn.execute(insert(item), fresh)
     for row in back:
@@ -140,6 +143,12 @@ def _present(conn: Connection, launcher: str, pairs: Iterable[tuple[str, str]]) 
         )
     )
     return {(row.source_key, row.fingerprint): row for row in rows if (row.source_key, row.fingerprint) in wanted}
+
+
+def _with_documents(conn: Connection, item_ids: Sequence[int]) -> set[int]:
+    if not item_ids:
+        return set()
+    return set(conn.execute(select(document.c.item_id).where(document.c.item_id.in_(item_ids)).distinct()).scalars())
 
 
 def _find_originals(conn: Connection, launcher: str, rows: Sequence[dict[str, Any]], files: bool) -> None:

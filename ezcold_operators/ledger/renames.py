@@ -25,6 +25,8 @@ def carry_over(ledger: Ledger, run_id: str, launcher: str, formerly: Sequence[st
                 select(item.c.id, item.c.source_key, item.c.fingerprint).where(item.c.launcher == old)
             ).all()
             ids = [row.id for row in mine if (row.source_key, row.fingerprint) not in both]
+            if not ids:  # what both took stays under its old name; that was said when the rest was taken over
+                continue
             for start in range(0, len(ids), 500):
                 chunk = ids[start : start + 500]
                 for table, column in ((item, item.c.id), (document, document.c.item_id), (delivery, delivery.c.item_id),
