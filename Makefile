@@ -66,6 +66,17 @@ docs: install ## The guide, as HTML in docs/_build
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+LOCALES := ezcold_operators/locales
+EXTRACT := --no-default-keywords -k _ -k ngettext:1,2 -k N_ --add-location=file --sort-by-file --width=120
+
+.PHONY: translations
+translations: install ## New sentences into the French catalogue (to be filled in), compiled
+	$(BIN)/pybabel -q extract $(EXTRACT) -o $(LOCALES)/ezcold.pot ezcold_operators dags plugins/ezcold_plugin.py
+	$(BIN)/pybabel -q update -D ezcold -d $(LOCALES) -i $(LOCALES)/ezcold.pot --no-fuzzy-matching --ignore-obsolete \
+	  --ignore-pot-creation-date --width=120
+	@rm $(LOCALES)/ezcold.pot
+	$(BIN)/pybabel compile -D ezcold -d $(LOCALES) --statistics
+
 .PHONY: compose
 compose: ## The servers of docker-compose.yaml
 	docker compose up

@@ -21,8 +21,8 @@ _spoken: ContextVar[str] = ContextVar("ezcold_language", default="")
 
 @lru_cache(maxsize=8)
 def catalogue(language: str) -> gettext.NullTranslations:
-    """The catalogue of a language tag ("fr", "fr_FR.UTF-8"); the untranslated one where there is none."""
-    return gettext.translation(DOMAIN, LOCALES, languages=[language], fallback=True)
+    """The catalogue of a language tag ("fr", "fr_FR.UTF-8", "fr-CA"); the untranslated one where there is none."""
+    return gettext.translation(DOMAIN, LOCALES, languages=[language.replace("-", "_")], fallback=True)
 
 
 def language() -> str:

@@ -34,7 +34,7 @@ def open_tree(path: str, credentials: Credentials | None = None) -> Tree:
         return ObjectTree(path, login)
     except ImportError as exc:
         raise ConfigurationError(
-            _("{scheme}:// needs the library {library}: pip install 'ezcold-operators[{extra}]'").format(
+            _("{scheme}:// needs the library {library}: pip install 'ezcold[{extra}]'").format(
                 scheme=scheme, library=exc.name or scheme, extra=scheme
             )
         ) from exc
