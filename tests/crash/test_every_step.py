@@ -40,6 +40,11 @@ ELSEWHERE = {
     "adullact.write_note": "tests/sources/test_adullact.py",
     "adullact.unlink_note": "tests/sources/test_adullact.py",
     "groups.needless": "tests/rooms/test_groups.py",
+    "people.replayed": "tests/rooms/test_replay.py",
+    "people.dismissed": "tests/rooms/test_replay.py",
+    "people.resent": "tests/rooms/test_replay.py",
+    "prune.events": "tests/rooms/test_replay.py",
+    "export.copy": "tests/rooms/test_replay.py",
 }
 WORLDS: dict[str, type[World]] = {
     "folder": FolderWorld, "folder_delete": FolderDeleteWorld, "backup": BackupWorld, "other_disk": OtherDiskWorld,
