@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from ezcold_operators.cli.output import quiet_logs
 from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, Unavailable
 from ezcold_operators.i18n import _
 
@@ -48,19 +49,6 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def quiet_logs() -> None:
-    """Logs to stderr, warnings and worse only (EZCOLD_LOG: another level); again after Airflow set up its own."""
-    import logging
-
-    import structlog
-
-    level = logging.getLevelName(os.environ.get("EZCOLD_LOG", "WARNING").upper())
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level if isinstance(level, int) else logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 @app.command(help=_("Validate launchers and scenarios; every error with file:line, overlaps between launchers."))
@@ -256,10 +244,3 @@ def schema() -> int:
 
     print(json.dumps(schemas.launcher_schema(), ensure_ascii=False, indent=2))
     return 0
-
-
-def print_json(value: Any) -> None:
-    """One JSON value alone on stdout."""
-    import json
-
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)

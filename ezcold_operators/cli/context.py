@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ezcold_operators.cli.app import quiet_logs
+from ezcold_operators.cli.output import quiet_logs
 from ezcold_operators.config import credentials as connections
 from ezcold_operators.config import loader
 from ezcold_operators.config.credentials import Credentials

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ezcold_operators.cli.app import print_json
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.decoding.base import Decoded, Options
 from ezcold_operators.decoding.guard import DecoderProcess, Failure, Request
 from ezcold_operators.i18n import _

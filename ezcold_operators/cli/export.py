@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import open_ledger
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.config import rules
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _, ngettext

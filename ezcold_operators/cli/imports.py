@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ezcold_operators.cli import writing
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.new import NEEDS_CONNECTION, parse_routes
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.cli.writing import plain
 from ezcold_operators.config import cron
 from ezcold_operators.config.loader import find_scenarios, load_scenarios

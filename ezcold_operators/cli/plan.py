@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ezcold_operators import filtering
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import load, progress
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.config.credentials import Credentials, resolve
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.settings import Settings

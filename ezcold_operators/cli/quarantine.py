@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import living, new_decision, open_ledger
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _, ngettext

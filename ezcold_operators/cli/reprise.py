@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ezcold_operators.cli.app import print_json, quiet_logs
 from ezcold_operators.cli.context import load, progress
+from ezcold_operators.cli.output import print_json, quiet_logs
 from ezcold_operators.config.credentials import Credentials, resolve
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.errors import ConfigurationError

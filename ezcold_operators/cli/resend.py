@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import new_decision, open_ledger
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.config import loader
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _, ngettext

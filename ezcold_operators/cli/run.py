@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import ledger_name, load, new_run_id, progress
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.i18n import _, ngettext
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.river import Run

@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import living, open_ledger
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _, ngettext
 from ezcold_operators.ledger import retention, watching

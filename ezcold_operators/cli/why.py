@@ -6,8 +6,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from ezcold_operators.cli.app import print_json
 from ezcold_operators.cli.context import airflow_connection
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.config import credentials as connections
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.i18n import _

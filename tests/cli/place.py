@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ezcold_operators.cli.app import app, exit_code, quiet_logs
+from ezcold_operators.cli.app import app, exit_code
+from ezcold_operators.cli.output import quiet_logs
 from ezcold_operators.errors import EzcoldError
 from tests.airflow_runs import write
 
