@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import current_thread, main_thread
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 GRACE_SECONDS = 6.0
 
