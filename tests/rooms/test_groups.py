@@ -13,6 +13,9 @@ from xml.etree import ElementTree
 import pytest
 
 from ezcold_operators import steps
+from ezcold_operators.ledger import people
+from ezcold_operators.ledger.people import Decision
+from ezcold_operators.rooms import replay
 from tests.rooms.house import PDF, House
 from tests.servers.ezged import ezged_server
 
@@ -220,6 +223,22 @@ def test_an_index_is_not_sent_where_nothing_arrived(tmp_path: Path) -> None:
         assert server.uploads == []
         assert {state for _role, _name, state in house.states()} == {"dismissed"}
         assert house.item_states() == ["settled"]
+
+
+def test_sending_documents_and_their_index_again(tmp_path: Path) -> None:
+    house = House(tmp_path, {"group": True, "index": "json"})
+    house.zip("lot.zip", {"a.pdf": PDF, "b.pdf": PDF + b"b"})
+    house.run()
+    first = set(house.arrived())
+    with house.river() as river:
+        with river.ledger.read() as conn:
+            rows = people.documents(conn, item_id=1)
+        scenario, by = river.scenarios["s1"], Decision("person", "anne")
+        told = replay.resend(river.ledger, river.stage, river.settings, by, rows, scenario)
+    assert (told["sent"], told["errors"]) == (3, [])
+    again = {name: data for name, data in house.arrived().items() if name not in first}
+    (index,) = [json.loads(data) for name, data in again.items() if name.endswith(".json")]
+    assert {one["file"] for one in index["documents"]} == {name for name in again if name.endswith(".pdf")}
 
 
 @pytest.mark.postgres
