@@ -124,3 +124,14 @@ def attempt_failed(ledger: Ledger, conn: Connection, run_id: str, launcher: str,
     what = "quarantined" if out else "undecoded"
     record(conn, ledger.now(conn), run_id, launcher, [Event(what, item_id, detail=reason)])
     return out
+
+
+def follow(ledger: Ledger, conn: Connection, run_id: str, launcher: str, item_ids: Sequence[int], first: int) -> None:
+    """Items that are parts of one mail: settled with the first, which has the documents."""
+    conn.execute(
+        update(item)
+        .where(item.c.id.in_(item_ids), item.c.state == "staged")
+        .values(state="decoded", duplicate_of=first, claimed_by=None, claimed_until=None)
+    )
+    events = [Event("joined", item_id, detail=str(first)) for item_id in item_ids]
+    record(conn, ledger.now(conn), run_id, launcher, events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -18,6 +19,7 @@ from ezcold_operators.ledger import claims, decodings, items
 from ezcold_operators.ledger.decodings import NewDecoding, NewDocument
 from ezcold_operators.ledger.events import Event
 from ezcold_operators.ledger.tables import item
+from ezcold_operators.rooms import partials
 from ezcold_operators.rooms.base import River, decode_options, decryption_keys
 from ezcold_operators.stage import Batch, Blob
 
@@ -42,6 +44,7 @@ def decode(river: River) -> dict[str, Any]:
                 room.decode(decoder, rows)
             if not room.again or attempt + 1 == items.ATTEMPTS:
                 break
+        room.join(decoder)
     return {"decoded": room.decoded, "documents": room.documents, "failed": room.failed}
 
 
@@ -54,6 +57,7 @@ class _Decoding:
         self.again = False
         self.workdir = Path()
         self._folders: list[Path] = []
+        self._parts: dict[int, partials.Part] = {}
         self.keys = decryption_keys(river.launcher, river.credentials)
 
     def claimed(self) -> Iterator[Sequence[Any]]:
@@ -83,12 +87,27 @@ class _Decoding:
             if isinstance(answer, Failure):
                 self._fail(request.tag, answer.reason)
                 continue
+            part = partials.waiting(self.river, request.tag, answer, time.time())
+            if part is not None:
+                self._parts[part.row.id] = part
+                continue
             found.append((request, answer))
             size += sum(one.size for one in answer.documents)
             if len(found) >= WRITE_ITEMS or size >= WRITE_BYTES:
                 self._write(found)
                 found, size = [], 0
         self._write(found)
+
+    def join(self, decoder: DecoderProcess) -> None:
+        """Mails sent in several mails that are all here: the first item gets the documents, the others follow it."""
+        for whole, parts in partials.whole_mails(self.river, list(self._parts.values()), self.workdir):
+            first, others = parts[0].row, [part.row.id for part in parts[1:]]
+            options = decode_options(self.river.launcher, "", self.keys)
+            for request, answer in decoder.map([Request(whole, self._folder(), options, tag=first)]):
+                if isinstance(answer, Failure):
+                    self._fail(first, answer.reason)
+                else:
+                    self._write([(request, answer)], others)
 
     def _request(self, row: Any) -> Request:
         options = decode_options(self.river.launcher, row.name, self.keys)
@@ -116,7 +135,7 @@ class _Decoding:
             else:
                 self.again = True
 
-    def _write(self, found: Sequence[tuple[Request, Decoded]]) -> None:
+    def _write(self, found: Sequence[tuple[Request, Decoded]], followers: Sequence[int] = ()) -> None:
         if not found:
             return
         with self.river.stage.batch() as stage:
@@ -125,6 +144,8 @@ class _Decoding:
         with self.river.ledger.transaction("decode.decoded") as conn:
             args = (self.river.ledger, conn, self.river.run_id, self.river.id)
             self.documents += decodings.decoded(*args, new)
+            if followers:
+                decodings.follow(*args, followers, new[0].item_id)
         for request, _answer in found:
             self._emptied(request.workdir)
         self.decoded += len(found)
