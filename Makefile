@@ -84,3 +84,7 @@ compose: ## The servers of docker-compose.yaml
 .PHONY: clean
 clean: ## Remove what this Makefile made
 	rm -rf .venv .demo docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: fuzz
+fuzz: install ## Mails with bytes changed at random, for a minute (FUZZ_SECONDS)
+	$(BIN)/python -m tests.decoding.fuzz --seconds $(or $(FUZZ_SECONDS),60)
