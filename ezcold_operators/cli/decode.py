@@ -27,7 +27,7 @@ def decode(files: list[Path], as_json: bool) -> int:
 
 def _one(decoder: DecoderProcess, file: Path, workdir: Path) -> dict[str, Any]:
     empty: dict[str, Any] = {
-        "file": str(file), "documents": [], "envelope": None, "quarantined": None, "error": None,
+        "file": str(file), "documents": [], "references": [], "envelope": None, "quarantined": None, "error": None,
     }  # fmt: skip
     if not file.is_file():
         return empty | {"error": _("{file} is not a file").format(file=file)}
@@ -42,7 +42,7 @@ def _one(decoder: DecoderProcess, file: Path, workdir: Path) -> dict[str, Any]:
 
 def _plain(answer: Decoded) -> dict[str, Any]:
     documents = []
-    for one in answer.documents:
+    for one in (one for one in answer.documents if one.role != "reference"):
         document: dict[str, Any] = {
             "name": one.name, "path": one.path, "media_type": one.media_type, "size": one.size, "sha256": one.sha256,
             "sniffed": one.sniffed, "role": one.role, "inline": one.inline,
@@ -51,8 +51,12 @@ def _plain(answer: Decoded) -> dict[str, Any]:
             document["metadata"] = dict(one.metadata)
         documents.append(document)
     envelope = answer.envelope
+    references = [
+        {"name": one.name, "path": one.path, **one.metadata} for one in answer.documents if one.role == "reference"
+    ]
     return {
         "documents": documents,
+        "references": references,
         "envelope": {"type": envelope.type, "metadata": dict(envelope.metadata)} if envelope else None,
         "quarantined": answer.quarantined,
     }
@@ -66,6 +70,8 @@ def _show(answer: dict[str, Any]) -> None:
             print(f"    {key}: {value}")
     for one in answer["documents"]:
         print(f"  {one['path']}  {one['name'] or _('(no name)')}  {one['size']}  {one['media_type']}  {one['role']}")
+    for one in answer["references"]:
+        print(f"  {one['path']}  {one['name'] or _('(no name)')}  {_('only a link')}: {one.get('link', '')}")
     for key, label in (("quarantined", _("quarantined")), ("error", _("error"))):
         if answer[key]:
             print(f"  {label}: {answer[key]}")
