@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import string
 from collections.abc import Iterator
@@ -91,8 +90,8 @@ def scenario_rules(scenario: Scenario) -> Iterator[rules.Finding]:
     if problem := _wrong_index(scenario.index):
         yield ("index",), problem
     try:
-        codecs.lookup(scenario.index_encoding)
-    except LookupError:
+        "".encode(scenario.index_encoding)
+    except (LookupError, UnicodeError):
         yield ("index_encoding",), _("unknown encoding, such as utf-8 or cp1252")
 
 
@@ -164,4 +163,18 @@ def _wrong_index(index: str) -> str | None:
         return None
     if "/" not in index and "." not in index:
         return _("use none, json, csv, xml, or the path of a template file")
-    return None if Path(index).is_file() else _("the template file does not exist")
+    if not Path(index).is_file():
+        return _("the template file does not exist")
+    return _wrong_template(Path(index))
+
+
+def _wrong_template(file: Path) -> str | None:
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        Environment(autoescape=True).parse(file.read_text(encoding="utf-8"))
+    except TemplateSyntaxError as exc:
+        return _("line {line} of the template: {why}").format(line=exc.lineno, why=exc.message)
+    except (OSError, UnicodeDecodeError):
+        return _("the template file cannot be read as UTF-8")
+    return None

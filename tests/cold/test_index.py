@@ -161,15 +161,25 @@ def test_a_template_escapes_what_its_kind_needs(tmp_path: Path) -> None:
     ],
 )
 def test_a_template_that_goes_wrong_or_too_far_is_a_configuration_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.txt").write_text("")
+    checked = scenario(str(tmp_path / "bad.txt"))
     (tmp_path / "bad.txt").write_text(text)
     with pytest.raises(ConfigurationError, match=r"bad\.txt"):
-        render(scenario(str(tmp_path / "bad.txt")), facts())
+        render(checked, facts())
+
+
+def test_a_template_is_checked_when_the_scenario_is_read(tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text("one\n{% for d in documents %}")
+    with pytest.raises(ValueError, match="line 2 of the template"):
+        scenario(str(tmp_path / "bad.txt"))
+    with pytest.raises(ValueError, match="encoding"):
+        scenario("csv", index_encoding="hex")
 
 
 @pytest.mark.parametrize("index", ["json", "csv", "xml"])
 def test_an_encoding_that_is_none_of_text_is_a_configuration_error(index: str) -> None:
     with pytest.raises(ConfigurationError, match="index_encoding"):
-        render(scenario(index, index_encoding="hex"), facts())
+        render(scenario(index).model_copy(update={"index_encoding": "hex"}), facts())
 
 
 def test_an_index_beside_a_document_takes_its_stem() -> None:
