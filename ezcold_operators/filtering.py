@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ezcold_operators.config.filters import FilterTimeout
 from ezcold_operators.config.launcher import Launcher
@@ -44,6 +45,12 @@ class Judgement:
     verdict: Literal["accepted", "rejected", "quarantined"]
     scenarios: tuple[str, ...] = ()
     reason: str = ""
+
+
+def link_of(metadata: Mapping[str, Any]) -> str:
+    """Where a file lies that an item only names: a cloud attachment's link, the URL or site of an external body."""
+    external = metadata.get("external") or {}
+    return str(metadata.get("link") or external.get("url") or external.get("site") or "")
 
 
 def effective_name(candidate: Candidate) -> str:

@@ -51,7 +51,7 @@ def run() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-@app.command(help=_("Validate launchers and scenarios; every error with file:line, overlaps between launchers."))
+@app.command(help=_("Validate launchers and scenarios. Every error with file:line, overlaps between launchers."))
 def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(help=_("files or folders; default: the launchers folder"))
@@ -62,7 +62,7 @@ def check(
     return command.check(paths or [])
 
 
-@app.command(help=_("Dry run on the real source: what would be sent where, or why not. Nothing is changed anywhere."))
+@app.command(help=_("Dry run on the real source, which is left as it is. What would be sent where, or why not."))
 def plan(file: File, as_json: AsJson = False) -> int:
     from ezcold_operators.cli import plan as command
 
@@ -76,21 +76,21 @@ def run_once(file: File, as_json: AsJson = False) -> int:
     return command.run(file, as_json)
 
 
-@app.command(help=_("What is found in mails, .msg, winmail.dat, archives, envelopes."))
+@app.command(help=_("What is found in mails, archives and envelopes. Also in .msg files and winmail.dat."))
 def decode(files: Annotated[list[Path], typer.Argument(help=_("files to look into"))], as_json: AsJson = False) -> int:
     from ezcold_operators.cli import decode as command
 
     return command.decode(files, as_json)
 
 
-@app.command(help=_("Connect to the source and to every scenario; one sentence each."))
+@app.command(help=_("Connect to the source and to every scenario. One sentence each."))
 def test(file: File) -> int:
     from ezcold_operators.cli import probe as command
 
     return command.test(file)
 
 
-@app.command(help=_("Everything known of an item or document, by name, subject, sender or sha256."))
+@app.command(help=_("Everything known of an item or document. By name, subject, sender or sha256."))
 def why(text: Annotated[str, typer.Argument(help=_("part of a name, subject, sender; or a sha256"))],
         as_json: AsJson = False) -> int:  # fmt: skip
     from ezcold_operators.cli import why as command
@@ -106,14 +106,14 @@ All = Annotated[bool, typer.Option("--all", help=_("all of it"))]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=_("why, for the record"))]
 
 
-@quarantine.command("list", help=_("Items in quarantine with their reasons; launchers without a file that still owe."))
+@quarantine.command("list", help=_("Items in quarantine with their reasons. Launchers without a file that still owe."))
 def quarantine_list(launcher: OfLauncher = None, as_json: AsJson = False) -> int:
     from ezcold_operators.cli import quarantine as command
 
     return command.show(launcher, as_json)
 
 
-@quarantine.command("replay", help=_("Out of quarantine: the next run reads, decodes, judges, sends again."))
+@quarantine.command("replay", help=_("Take items out of quarantine. The next run reads, decodes, judges, sends again."))
 def quarantine_replay(items: Items = None, launcher: OfLauncher = None, everything: All = False,
                       as_json: AsJson = False) -> int:  # fmt: skip
     from ezcold_operators.cli import quarantine as command
@@ -121,7 +121,7 @@ def quarantine_replay(items: Items = None, launcher: OfLauncher = None, everythi
     return command.replay(items or [], launcher, everything, as_json)
 
 
-@quarantine.command("dismiss", help=_("Give up: never sent, left at its source as it is, settled here."))
+@quarantine.command("dismiss", help=_("Give items up. Never sent, left at their source as they are, settled here."))
 def quarantine_dismiss(
     items: Items = None, launcher: OfLauncher = None, everything: All = False,
     owed: Annotated[bool, typer.Option("--owed", help=_("also what is still owed"))] = False,
@@ -143,7 +143,7 @@ def resend(
     return command.resend(what, to, reason, as_json)
 
 
-@app.command(help=_("Create the backfill of a legacy archive; lists what no interval covers. Again: the progress."))
+@app.command(help=_("Create the backfill of a legacy archive. Lists what no interval covers; run again, the progress."))
 def reprise(
     file: File,
     start: Annotated[str, typer.Argument(metavar="FROM", help=_("first day, YYYY-MM-DD, in the launcher's timezone"))],
@@ -158,7 +158,7 @@ def reprise(
     return command.reprise(file, start, end, dry_run=dry_run, again=again, parallel=parallel, as_json=as_json)
 
 
-@app.command(help=_("How every launcher stands: owed, quarantined, since when; what lies on the disk."))
+@app.command(help=_("How every launcher stands, and the disk. What is owed or quarantined, and since when."))
 def status(as_json: AsJson = False) -> int:
     from ezcold_operators.cli import status as command
 
@@ -179,7 +179,7 @@ def export(
     return command.export(what, day, launcher, timezone, to, as_json)
 
 
-@app.command(help=_("Forget the events of items settled long ago; what identity needs stays."))
+@app.command(help=_("Forget the events of items settled long ago. What identity needs stays."))
 def prune(
     older_than: Annotated[str, typer.Option("--older-than", metavar="400d", help=_("days d, weeks w, years y"))],
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_("only count"))] = False,
@@ -193,17 +193,17 @@ def prune(
 ToFolder = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=_("default: the launchers folder"))]
 
 
-@app.command(help=_("Write a launcher: asks the questions of EzGED's form, or takes the answers as options."))
+@app.command(help=_("Write a launcher by the questions of EzGED's form. The answers may come as options, too."))
 def new(
     title: Annotated[str | None, typer.Option("--title", help=_("name, as people call it"))] = None,
     launcher: Annotated[str | None, typer.Option("--id", help=_("id; default made of the name"))] = None,
-    description: Annotated[str | None, typer.Option("--description")] = None,
+    description: Annotated[str | None, typer.Option("--description", help=_("free text"))] = None,
     protocol: Annotated[str | None, typer.Option("--protocol", help="imap, o365, pop, folder, adullact")] = None,
     connection: Annotated[str | None, typer.Option("--connection", help=_("id of the Connection in Airflow"))] = None,
     path: Annotated[str | None, typer.Option("--path", help=_("mail folder, or directory with a pattern"))] = None,
-    subfolders: Annotated[bool | None, typer.Option("--subfolders/--no-subfolders")] = None,
+    subfolders: Annotated[bool | None, typer.Option("--subfolders/--no-subfolders", help=_("below its path"))] = None,
     after: Annotated[str | None, typer.Option("--after", help="keep, mark, move:<...>, delete")] = None,
-    backup: Annotated[int | None, typer.Option("--backup-days", min=0)] = None,
+    backup: Annotated[int | None, typer.Option("--backup-days", min=0, help=_("0: no backup"))] = None,
     filters: Annotated[list[str] | None, typer.Option("--filter", help=_("several: give it again"))] = None,
     routes: Annotated[list[str] | None, typer.Option("--route", help="pdf,xml=SCENARIO,SCENARIO")] = None,
     schedule: Annotated[str | None, typer.Option("--schedule", help=_("cron; empty: by hand"))] = None,
@@ -218,7 +218,7 @@ def new(
     return command.new(answers, folder, False if no_input else None)
 
 
-@app.command("import", help=_("EzGED's launchers out of a CSV or JSON list; says what cannot be carried over."))
+@app.command("import", help=_("EzGED's launchers out of a CSV or JSON list. Says what cannot be carried over."))
 def imports(
     listing: Annotated[Path, typer.Argument(metavar="LIST", help=_("columns are the form's words"))],
     folder: ToFolder = None,
@@ -229,7 +229,7 @@ def imports(
     return command.imports(listing, folder, as_json)
 
 
-@app.command(help=_("Sign in to Microsoft 365 for a launcher, with a code to type on a page."))
+@app.command(help=_("Sign in to Microsoft 365 for a launcher. With a code to type on a page."))
 def login(file: File) -> int:
     from ezcold_operators.cli import login as command
 

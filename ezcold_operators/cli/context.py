@@ -19,6 +19,7 @@ from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
+from ezcold_operators.ledger.engine import shown
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.ledger.people import Decision
 from ezcold_operators.rooms.base import Progress, ledger_url, no_progress
@@ -117,7 +118,8 @@ def progress() -> Iterator[Progress]:
 
 
 def ledger_name(settings: Settings) -> str:
-    """Which ledger this is, for a person; no password."""
-    from sqlalchemy.engine import make_url
+    """Which ledger this is, for a person; no password.
 
-    return make_url(ledger_url(settings, connections.resolve)).render_as_string(hide_password=True)
+    :raises ConfigurationError: EZCOLD_LEDGER_URL is no URL of a ledger.
+    """
+    return shown(ledger_url(settings, connections.resolve))

@@ -9,6 +9,7 @@ from typing import Any
 from ezcold_operators.cli.output import print_json
 from ezcold_operators.decoding.base import Decoded, Options
 from ezcold_operators.decoding.guard import DecoderProcess, Failure, Request
+from ezcold_operators.filtering import link_of
 from ezcold_operators.i18n import _
 
 EVERYTHING = ("mail", "outlook", "tnef", "smime", "archive", "envelope")
@@ -71,7 +72,7 @@ def _show(answer: dict[str, Any]) -> None:
     for one in answer["documents"]:
         print(f"  {one['path']}  {one['name'] or _('(no name)')}  {one['size']}  {one['media_type']}  {one['role']}")
     for one in answer["references"]:
-        print(f"  {one['path']}  {one['name'] or _('(no name)')}  {_('only a link')}: {one.get('link', '')}")
+        print(f"  {one['path']}  {one['name'] or _('(no name)')}  {_('only a link')}: {link_of(one)}")
     for key, label in (("quarantined", _("quarantined")), ("error", _("error"))):
         if answer[key]:
             print(f"  {label}: {answer[key]}")

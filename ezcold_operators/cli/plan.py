@@ -119,7 +119,7 @@ def _decoded(launcher: Launcher, listed: Listed, answer: Decoded | Failure) -> d
         kind = answer.envelope.type if answer.envelope else None
         candidate = Candidate(
             one.name, one.media_type, one.sniffed, one.role, one.inline, one.size, kind,
-            str(one.metadata.get("link", "")),
+            filtering.link_of(one.metadata),
         )  # fmt: skip
         judged = filtering.judge(launcher, candidate)
         row["documents"].append(

@@ -74,7 +74,8 @@ STATES = {
 }  # fmt: skip
 WORDS = {
     "fetched": _("fetched"), "missing": _("could not be read"), "duplicate": _("same bytes as item"),
-    "joined": _("a part of the mail that item has"), "decoded": _("decoded, documents:"), "undecoded": _("could not be decoded"), "accepted": _("accepted for"),
+    "joined": _("a part of the mail that item has"),
+    "decoded": _("decoded, documents:"), "undecoded": _("could not be decoded"), "accepted": _("accepted for"),
     "rejected": _("left out"), "quarantined": _("quarantined"), "sent": _("sent to"), "refused": _("refused by"),
     "acknowledged": _("acknowledged at the source:"), "settled": _("settled"),
     "failed": _("could not be acknowledged"), "replayed": _("taken out of quarantine by"),

@@ -50,5 +50,5 @@ def candidate(row: Any) -> Candidate:
         inline=row.inline,
         size=row.size,
         envelope=envelope,
-        link=str(json.loads(row.metadata).get("link", "")),
+        link=filtering.link_of(json.loads(row.metadata)),
     )
