@@ -18,7 +18,7 @@ class Event:
     """One thing that happened to an item or a document.
 
     what: fetched, missing, duplicate, decoded, undecoded, accepted, rejected, quarantined, sending, sent, refused,
-    acknowledged, settled, failed, renamed, replayed, dismissed, resent.
+    acknowledged, settled, failed, renamed, replayed, dismissed, resent, needless (an index that tells of nothing).
     """
 
     what: str
