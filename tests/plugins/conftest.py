@@ -113,6 +113,7 @@ def lay_out(root: Path) -> None:
                         description="Scans de l'accueil"),
         folder_launcher(root, "paie_secret", title="Paie"),
         folder_launcher(root, "archive_reprise", reprise={"by": "modified", "every": "month"}),
+        folder_launcher(root, "douteux", mismatch="quarantine"),
         {"launcher": "boite_o365", "title": "Boîte O365", "source": {"protocol": "o365", "connection": "o365_test"},
          "routes": [{"extensions": ["*"], "send_to": ["clients"]}]},
     ]  # fmt: skip
@@ -123,6 +124,8 @@ def lay_out(root: Path) -> None:
     names = ["facture_1.pdf", "facture_2.pdf", "brouillon_3.pdf", "Thumbs.db", HOSTILE.replace("/", "_")]
     for name in names:
         (root / "in" / "factures_scan" / name).write_bytes(b"%PDF-1.4\n%%EOF\n" + name.encode())
+    for name in ("faux_1.pdf", "faux_2.pdf", "faux_3.pdf", f"faux {HOSTILE}".replace("/", "_")):
+        (root / "in" / "douteux" / name).write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
     (root / "in" / "paie_secret" / "bulletin_dupont.pdf").write_bytes(b"%PDF-1.4\n%%EOF\nsecret")
 
 
@@ -141,6 +144,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     lay_out(root)
     take(root, "factures_scan", "manual__2026-11-24T10:00:00+00:00")
     take(root, "paie_secret", "manual__paie")
+    take(root, "douteux", "manual__douteux")
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "EZCOLD"))}
     home = root / "airflow"
