@@ -133,6 +133,18 @@ def test_no_sentence_is_built_before_it_is_translated() -> None:
             assert not formatted, f"{file}:{call.lineno}"
 
 
+def test_no_sentence_hides_where_babel_does_not_look() -> None:
+    """Babel does not read what stands inside the braces of an f-string."""
+    extracted = _extracted()
+    for file in _sources():
+        for call in _calls(ast.parse(file.read_text(encoding="utf-8")), {"_", "ngettext", "N_"}):
+            words = [one.value for one in call.args if isinstance(one, ast.Constant)]
+            if len(words) == len(call.args):
+                assert words[0] in extracted, f"{file}:{call.lineno}: not inside an f-string"
+            elif isinstance(call.func, ast.Name) and call.func.id == "ngettext":
+                assert tuple(words) in extracted, f"{file}:{call.lineno}"
+
+
 def test_only_the_command_line_translates_at_import() -> None:
     """Its process speaks one language; a web server answers people of two."""
     for file in _sources():

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ezcold_operators.cli.output import print_json
+from ezcold_operators.cli.output import labelled, print_json
 from ezcold_operators.decoding.base import Decoded, Options
 from ezcold_operators.decoding.guard import DecoderProcess, Failure, Request
 from ezcold_operators.filtering import link_of
@@ -66,13 +66,14 @@ def _plain(answer: Decoded) -> dict[str, Any]:
 def _show(answer: dict[str, Any]) -> None:
     print(answer["file"])
     if answer["envelope"]:
-        print(f"  {_('envelope')}: {answer['envelope']['type']}")
+        print("  " + labelled(_("envelope"), answer["envelope"]["type"]))
         for key, value in answer["envelope"]["metadata"].items():
             print(f"    {key}: {value}")
     for one in answer["documents"]:
         print(f"  {one['path']}  {one['name'] or _('(no name)')}  {one['size']}  {one['media_type']}  {one['role']}")
     for one in answer["references"]:
-        print(f"  {one['path']}  {one['name'] or _('(no name)')}  {_('only a link')}: {link_of(one)}")
+        label = labelled(_("only a link"), link_of(one))
+        print(f"  {one['path']}  {one['name'] or _('(no name)')}  {label}")
     for key, label in (("quarantined", _("quarantined")), ("error", _("error"))):
         if answer[key]:
-            print(f"  {label}: {answer[key]}")
+            print("  " + labelled(label, answer[key]))

@@ -18,7 +18,7 @@ from typing import Any
 
 from ezcold_operators.cli import writing
 from ezcold_operators.cli.new import NEEDS_CONNECTION, parse_routes
-from ezcold_operators.cli.output import print_json
+from ezcold_operators.cli.output import labelled, print_json
 from ezcold_operators.cli.writing import plain
 from ezcold_operators.config import cron
 from ezcold_operators.config.loader import find_scenarios, load_scenarios
@@ -288,7 +288,7 @@ def _plain(row: Row) -> dict[str, Any]:
 
 def _show(rows: list[Row]) -> None:
     for row in rows:
-        print(f"{row.number}  {row.content['title']}: {row.file or _('not written')}")
+        print(f"{row.number}  " + labelled(row.content["title"], row.file or _("not written")))
         for text in row.lost:
             print(f"    {text}")
     connections = {row.connection["conn_id"]: row.connection for row in rows if row.connection}

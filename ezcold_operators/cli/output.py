@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any
 
+from ezcold_operators.i18n import _
+
 
 def quiet_logs() -> None:
     """Logs to stderr, warnings and worse only (EZCOLD_LOG: another level); again after Airflow set up its own."""
@@ -25,3 +27,8 @@ def print_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def labelled(label: str, value: object) -> str:
+    """`label: value`, with the colon as the language sets it."""
+    return _("{label}: {value}").format(label=label, value=value)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ezcold_operators import filtering
 from ezcold_operators.cli.context import load, progress
-from ezcold_operators.cli.output import print_json
+from ezcold_operators.cli.output import labelled, print_json
 from ezcold_operators.config.credentials import Credentials, resolve
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.settings import Settings
@@ -28,6 +28,7 @@ from ezcold_operators.rooms.base import decode_options, ledger_url, make_source
 from ezcold_operators.sources.base import Listed, Session
 
 BATCH = 50
+WORDS = {"rejected": _("left out"), "quarantined": _("quarantined")}
 
 
 def plan(file: Path, as_json: bool) -> int:
@@ -130,15 +131,15 @@ def _decoded(launcher: Launcher, listed: Listed, answer: Decoded | Failure) -> d
 
 
 def _show(row: dict[str, Any]) -> None:
-    print(row["subject"] or row["item"], f"<{row['sender']}>" if row["sender"] else "")
+    print("  ".join(one for one in (row["subject"] or row["item"], row["sender"]) if one))
     if row["envelope"]:
         facts = json.dumps(row["envelope"]["metadata"], ensure_ascii=False)
         print(f"  {row['envelope']['type']}: {facts[:300]}")
     for one in row["documents"]:
         name = one["name"] or _("(no name)")
-        what = " + ".join(one["send_to"]) if one["send_to"] else f"{_(one['verdict'])}: {one['reason']}"
+        what = " + ".join(one["send_to"]) if one["send_to"] else labelled(WORDS[one["verdict"]], one["reason"])
         print(f"  {name} -> {what}")
     if row["quarantined"]:
-        print(f"  {_('quarantined')}: {row['quarantined']}")
+        print("  " + labelled(_("quarantined"), row["quarantined"]))
     elif not row["documents"]:
         print("  " + _("no document in it"))

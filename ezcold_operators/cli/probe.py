@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ezcold_operators import cold
 from ezcold_operators.cli.context import load
+from ezcold_operators.cli.output import labelled
 from ezcold_operators.config.credentials import Credentials, resolve
 from ezcold_operators.errors import EzcoldError
 from ezcold_operators.i18n import _
@@ -40,9 +41,9 @@ def _probe(what: str, look: Callable[[], Iterable[str]]) -> bool:
     try:
         sentences = list(look())
     except EzcoldError as exc:
-        print(f"{what}: {exc}")
+        print(labelled(what, exc))
         return False
-    print(f"{what}: {_('well')}")
+    print(labelled(what, _("all is well")))
     for sentence in sentences:
         print(f"  {sentence}")
     return True

@@ -101,7 +101,7 @@ def _answer(what: str, chosen: Sequence[int], done: Sequence[int], text: str, as
     if as_json:
         print_json({what: list(done), "left": left})
         return
-    print(text.format(n=len(done)))
+    print(text.format(n=len(done)) if done else _("nothing was changed"))
     for item_id in left:
         print(_("item {id} is not in quarantine").format(id=item_id), file=sys.stderr)
 

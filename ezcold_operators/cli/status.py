@@ -70,11 +70,11 @@ def _age(seconds: float) -> str:
 
 def human(size: float) -> str:
     """Bytes for a person, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    units = (_("{n} B"), _("{n} kB"), _("{n} MB"), _("{n} GB"), _("{n} TB"))
+    power = 0
+    while size >= 1000 and power < len(units) - 1:
+        size, power = size / 1000, power + 1
+    return units[power].format(n=f"{size:.1f}" if power and size < 10 else f"{size:.0f}")
 
 
 def prune(older_than: str, dry_run: bool, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ezcold_operators.cli.context import airflow_connection
-from ezcold_operators.cli.output import print_json
+from ezcold_operators.cli.output import labelled, print_json
 from ezcold_operators.config import credentials as connections
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.i18n import _
@@ -53,14 +53,14 @@ def _show(one: dict[str, Any]) -> None:
     print(f"{item['id']}  {title}  [{item['launcher']}, {STATES.get(item['state'], item['state'])}]")
     for label, value in ((_("from"), item["sender"]), (_("source"), item["source_key"]), ("sha256", item["sha256"])):
         if value:
-            print(f"  {label}: {value}")
+            print("  " + labelled(label, value))
     for event in one["events"]:
         name = names.get(event["document_id"], "")
-        parts = [_when(event["at"]), WORDS.get(event["what"], event["what"]), name, event["detail"], event["run_id"]]
+        parts = [_when(event["at"]), name, WORDS.get(event["what"], event["what"]), event["detail"], event["run_id"]]
         print("  " + "  ".join(part for part in parts if part))
     for d in one["deliveries"]:
         state = STATES.get(d["state"], d["state"])
-        line = f"  d{d['document_id']} {names.get(d['document_id'], '?')} -> {d['scenario']}: {state}"
+        line = f"  d{d['document_id']} {names.get(d['document_id'], '?')} -> " + labelled(d["scenario"], state)
         print("  ".join(part for part in (line, d["receipt"] or d["last_error"]) if part))
     if item["reason"]:
         print(f"  {item['reason']}")
@@ -74,7 +74,7 @@ STATES = {
 }  # fmt: skip
 WORDS = {
     "fetched": _("fetched"), "missing": _("could not be read"), "duplicate": _("same bytes as item"),
-    "joined": _("a part of the mail that item has"),
+    "needless": _("index not needed any more"), "joined": _("a part of the mail that item has"),
     "decoded": _("decoded, documents:"), "undecoded": _("could not be decoded"), "accepted": _("accepted for"),
     "rejected": _("left out"), "quarantined": _("quarantined"), "sent": _("sent to"), "refused": _("refused by"),
     "acknowledged": _("acknowledged at the source:"), "settled": _("settled"),
