@@ -14,7 +14,9 @@ from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 
 BUSY_SECONDS = 30.0
-"""How long a writer waits for another writer before the ledger is called unavailable."""
+"""How long a writer waits for another writer before the ledger is called unavailable; `?timeout=` of a URL differs."""
+SECRETS = frozenset({"password", "passwd", "sslpassword"})
+"""Parameters of a URL that nobody may read."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs", "fuse.sshfs",
@@ -57,6 +59,13 @@ def normalise(url: str) -> URL:
     return parsed
 
 
+def shown(url: str | URL) -> str:
+    """The URL for a person: no password, neither before the host nor among the parameters."""
+    parsed = normalise(url) if isinstance(url, str) else url
+    hidden = {key: "***" for key in parsed.query if key.lower() in SECRETS}
+    return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
 def open_engine(url: str, mounts: Path = Path("/proc/self/mounts")) -> Engine:
     """An engine for the ledger.
 
@@ -76,7 +85,7 @@ def open_engine(url: str, mounts: Path = Path("/proc/self/mounts")) -> Engine:
                 "put EZCOLD_HOME on a local disk, or the ledger on PostgreSQL by EZCOLD_LEDGER_URL"
             ).format(path=path, kind=kind)
         )
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(parsed, connect_args={} if "timeout" in parsed.query else {"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -84,8 +93,14 @@ def open_engine(url: str, mounts: Path = Path("/proc/self/mounts")) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves: the driver would begin late, and deferred
+    # SQLite's own folds ASCII alone, and ILIKE is made of it: "ÉTÉ" must find "été" here as on PostgreSQL.
+    connection.create_function("lower", 1, _lower, deterministic=True)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _begin_sqlite(connection: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
@@ -13,10 +14,12 @@ from ezcold_operators.ledger.tables import delivery, document, event, item
 
 def find_items(conn: Connection, text: str, limit: int = 50) -> list[int]:
     """Items that the text names: by file name, subject, sender, message-id, sha256 (from 8 digits on), newest first."""
-    like = "%" + clean(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    # Names stand in the ledger as they were sent, and a Mac types and sends its accents decomposed.
+    forms = sorted({clean(text), *(unicodedata.normalize(form, clean(text)) for form in ("NFC", "NFD"))})
     fields: list[ColumnElement[Any]] = [item.c.name, item.c.subject, item.c.sender, item.c.message_id]
-    in_item: list[ColumnElement[bool]] = [field.ilike(like, escape="\\") for field in fields]
-    in_document: list[ColumnElement[bool]] = [document.c.name.ilike(like, escape="\\")]
+    likes = ["%" + form.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for form in forms]
+    in_item: list[ColumnElement[bool]] = [f.ilike(like, escape="\\") for f in fields for like in likes]
+    in_document: list[ColumnElement[bool]] = [document.c.name.ilike(like, escape="\\") for like in likes]
     folded = text.lower()
     if len(folded) >= 8 and all(c in "0123456789abcdef" for c in folded):
         in_item.append(item.c.sha256.startswith(folded))

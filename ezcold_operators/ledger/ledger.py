@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from ezcold_operators.errors import LedgerUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import leases
-from ezcold_operators.ledger.engine import open_engine
+from ezcold_operators.ledger.engine import open_engine, shown
 from ezcold_operators.ledger.schema import ensure_schema
 from ezcold_operators.steps import step
 
@@ -91,16 +92,15 @@ class Ledger:
 def _mapped(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except OperationalError as exc:
-        raise LedgerUnavailable(_sentence(engine, exc)) from exc
     except DBAPIError as exc:
-        if exc.connection_invalidated:
+        # SQLite says a plain DatabaseError of a file that is none of its own, or damaged.
+        if isinstance(exc, OperationalError) or exc.connection_invalidated or type(exc.orig) is sqlite3.DatabaseError:
             raise LedgerUnavailable(_sentence(engine, exc)) from exc
         raise
 
 
 def _sentence(engine: Engine, exc: DBAPIError) -> str:
-    where = engine.url.render_as_string(hide_password=True)
+    where = shown(engine.url)
     why = str(exc.orig).strip().splitlines()[0] if str(exc.orig).strip() else type(exc.orig).__name__
     if "locked" in why:
         return _("the ledger {where} is locked by another process: wait for it to end, then run again").format(
@@ -110,6 +110,10 @@ def _sentence(engine: Engine, exc: DBAPIError) -> str:
         return _("the disk of the ledger {where} is full or failing: make room, then run again").format(where=where)
     if "readonly" in why or "unable to open" in why:
         return _("the ledger {where} cannot be written: check that its folder exists and its rights").format(
+            where=where
+        )
+    if "malformed" in why or "not a database" in why:
+        return _("the ledger {where} is damaged, or no ledger at all: put its last backup in its place").format(
             where=where
         )
     return _("the ledger {where} does not answer: {why}").format(where=where, why=why)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.errors import ConfigurationError, LedgerUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
 
@@ -33,15 +33,31 @@ def ensure_schema(engine: Engine) -> None:
     """Migrate if needed, one process at a time.
 
     :raises ConfigurationError: the ledger was written by a newer ezcold.
+    :raises LedgerUnavailable: its folder cannot be made or written.
     """
     if engine.dialect.name == "sqlite":
-        Path(str(engine.url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+        file = Path(str(engine.url.database)).absolute()
+        with _writable(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                # Two processes that both turn a new file into WAL do not wait for each other: one at a time.
+                with _alone(engine):
+                    current(engine)
     if current(engine) == HEAD:
         return
     with _alone(engine):
         if current(engine) != HEAD:
             with step("ledger.migrate"):
                 _upgrade(engine)
+
+
+@contextmanager
+def _writable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        why = _("the ledger {file} cannot be made: {error}; check that its folder exists, its rights and its disk")
+        raise LedgerUnavailable(why.format(file=file, error=exc.strerror or type(exc).__name__)) from exc
 
 
 @contextmanager

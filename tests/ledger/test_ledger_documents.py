@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -249,8 +250,10 @@ def test_orphans_are_open_deliveries_to_scenarios_no_longer_named(book: Book) ->
         assert deliveries.orphans(conn, "l1", ["here"]) == []
 
 
-def test_more_orphans_than_a_statement_has_room_for(book: Book) -> None:
+def test_more_orphans_than_a_statement_has_room_for(tmp_path: Path) -> None:
     count = 33_000
+    book = Book(Ledger.open(f"sqlite:///{tmp_path}/ledger.db"))
+    book.stage(new("a"))
     with book.ledger.transaction("test") as conn:
         one = {"item_id": 1, "launcher": "l1", "media_type": "", "sniffed": None, "role": "attachment",
                "inline": False, "size": 1, "sha256": sha("x"), "metadata": "{}", "verdict": "accepted"}  # fmt: skip
@@ -260,6 +263,7 @@ def test_more_orphans_than_a_statement_has_room_for(book: Book) -> None:
         ids = deliveries.orphans(conn, "l1", [])
         assert len(ids) == count
         assert [row.id for row in deliveries.rows(conn, ids)] == ids
+    book.ledger.close()
 
 
 def test_counts_of_a_run_tell_scenarios_apart(book: Book) -> None:
