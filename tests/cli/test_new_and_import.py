@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,15 @@ def test_a_csv_of_the_forms_fields_becomes_launchers_and_a_report(place: Place) 
     assert "secret" not in "".join(file.read_text() for file in place.launchers.iterdir())
     place.file.unlink()
     assert place.call("check", place.launchers).code == 0
+
+
+def test_the_guides_own_example_is_carried_over(place: Place) -> None:
+    numbered(place)
+    page = (Path(__file__).parents[2] / "docs/fr/commandes.md").read_text("utf-8")
+    (example,) = re.findall(r"```text\n(Nom;.*?)```", page, re.DOTALL)
+    code, (row,) = imported(place, "list.csv", example)
+    assert (code, row["not_carried_over"]) == (0, [])
+    assert load_launcher(Path(row["file"])).schedule == "*/5 * * * *"
 
 
 def test_windows_csv_and_json_say_the_same(place: Place) -> None:

@@ -7,6 +7,8 @@ import shutil
 import time
 import zipfile
 
+import pytest
+
 from tests.cli.place import PDF, Place
 
 BROKEN = b"PK\x03\x04" + b"\xff" * 200
@@ -249,6 +251,34 @@ def test_bytes_that_left_the_stage_come_from_the_backup_or_are_missed(place: Pla
     lost = place.call("resend", known["item"]["id"], "--to", "clients")
     assert (lost.code, "b.pdf" in lost.err) == (1, True)
     assert place.run()["owed"] == 0
+
+
+@pytest.mark.postgres
+def test_on_postgresql_the_same_decisions_come_to_the_same(
+    place: Place, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EZCOLD_LEDGER_URL", postgres_url)
+    orphan(place)
+    (one,) = listed(place)
+    place.launcher(routes=[{"extensions": ["*"], "send_to": ["factures"]}])
+    assert place.call("quarantine", "replay", one["id"]).code == 0  # type: ignore[arg-type]
+    assert place.run()["sent"] == {"factures": 1}
+    assert place.call("resend", one["id"], "--to", "factures").code == 0  # type: ignore[arg-type]
+    assert place.arrived() == ["a.pdf", "a.pdf"]
+    quarantine_archive_of(place)
+    assert place.call("quarantine", "dismiss", "--all", "--reason", "no").code == 0
+    assert (listed(place), place.call("quarantine", "list", "--json").json()["gone"]) == ([], [])
+    assert place.call("prune", "--older-than", "1d").code == 0
+    assert place.call("status", "--json").json()["launchers"][0]["quarantined"] == 0
+
+
+def quarantine_archive_of(place: Place) -> None:
+    place.launcher(unpack=["archive"], routes=[{"extensions": ["pdf"], "send_to": ["factures"]}])
+    place.put("broken.zip", BROKEN)
+    for _more in range(4):
+        if place.run()["quarantined"]:
+            break
+    assert len(listed(place)) == 1
 
 
 def test_resend_says_what_it_does_not_know(place: Place) -> None:
