@@ -45,12 +45,26 @@ O365: dict[str, Any] = {
     ),
     "authority": _field("Authority", TEXT, "Cloud national / National cloud: https://login.microsoftonline.us/TENANT"),
     "graph_host": _field("Graph", TEXT, "graph.microsoft.com"),
+    "client_secret_expires": _field(
+        "Fin du secret / Secret ends", TEXT, "AAAA-MM-JJ : prévient 14 jours avant / YYYY-MM-DD: warns 14 days before"
+    ),
+    "certificate_password": _field("Mot de passe du certificat / Certificate password", SECRET, "PEM"),
+    "instance_discovery": _field(
+        "Découverte / Instance discovery",
+        {"type": ["boolean", "null"], "default": True},
+        "Non pour une autorité privée / No for a private authority",
+    ),
 }
 
 EZGED: dict[str, Any] = {
     "token": _field("Jeton d'instance / Instance token", SECRET, "Pour l'envoi de fichiers / For uploads"),
     "base_path": _field("Chemin / Base path", TEXT, "/ezged3/data/"),
     "domain": _field("Domaine / Domain", TEXT, "Connexion par annuaire / Directory login"),
+    "check_jobs": _field(
+        "Suivre les travaux / Check jobs",
+        {"type": ["boolean", "null"], "default": False},
+        "Demander à EzGED l'état après l'envoi / Ask EzGED for the state after an upload",
+    ),
 }
 
 

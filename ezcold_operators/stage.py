@@ -57,7 +57,8 @@ def mapped(path: Path) -> Iterator[None]:
         raise StageUnavailable(why.format(path=path)) from exc
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """What was written to a file, or the names in a folder, survive a power cut from now on."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -172,13 +173,13 @@ class Batch:
         try:
             with mapped(self._stage.root), ThreadPoolExecutor(SYNC_THREADS) as pool:
                 with step("stage.fsync"):
-                    list(pool.map(_fsync, [temporary for temporary, _blob in pending]))
+                    list(pool.map(fsync, [temporary for temporary, _blob in pending]))
                 folders: set[Path] = set()
                 with step("stage.rename"):
                     for temporary, blob in pending:
                         folders.update(self._place(temporary, blob))
                 with step("stage.fsync_folders"):
-                    list(pool.map(_fsync, folders))
+                    list(pool.map(fsync, folders))
         except BaseException:
             self._pending = pending
             raise

@@ -54,7 +54,9 @@ def decoded(ledger: Ledger, conn: Connection, run_id: str, launcher: str, new: S
     """
     now = ledger.now(conn)
     ids = [one.item_id for one in new]
-    staged = set(conn.execute(select(item.c.id).where(item.c.id.in_(ids), item.c.state == "staged")).scalars())
+    # Locked until our commit, so that of two runs that decoded one item only the first writes.
+    mine = select(item.c.id).where(item.c.id.in_(ids), item.c.state == "staged").order_by(item.c.id).with_for_update()
+    staged = set(conn.execute(mine).scalars())
     won = [one for one in new if one.item_id in staged]
     if not won:
         return 0

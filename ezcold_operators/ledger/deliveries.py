@@ -148,9 +148,8 @@ def sent(
     if not receipts:
         return
     ids = [row.id for row, _receipt, _detail in receipts]
-    still = set(
-        conn.execute(select(delivery.c.id).where(delivery.c.id.in_(ids), delivery.c.state == "sending")).scalars()
-    )
+    begun = select(delivery.c.id).where(delivery.c.id.in_(ids), delivery.c.state == "sending")
+    still = set(conn.execute(begun.order_by(delivery.c.id).with_for_update()).scalars())
     mine = [r for r in receipts if r[0].id in still]
     if not mine:
         return

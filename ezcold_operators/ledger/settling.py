@@ -59,7 +59,8 @@ def settled(ledger: Ledger, conn: Connection, run_id: str, launcher: str, done: 
     """Take (item id, what the source says now, detail) to settled; how many were ours to take."""
     now = ledger.now(conn)
     ids = [item_id for item_id, _what, _detail in done]
-    mine = set(conn.execute(select(item.c.id).where(item.c.id.in_(ids), item.c.state == "decoded")).scalars())
+    waiting = select(item.c.id).where(item.c.id.in_(ids), item.c.state == "decoded")
+    mine = set(conn.execute(waiting.order_by(item.c.id).with_for_update()).scalars())
     if not mine:
         return 0
     conn.execute(update(item).where(item.c.id.in_(mine)).values(state="settled", settled_at=now, reason=""))

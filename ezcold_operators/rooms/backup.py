@@ -18,7 +18,7 @@ from pathvalidate import sanitize_filename
 from ezcold_operators.filtering import Candidate, effective_name
 from ezcold_operators.ledger import settling
 from ezcold_operators.rooms.base import River
-from ezcold_operators.stage import mapped
+from ezcold_operators.stage import fsync, mapped
 from ezcold_operators.steps import step
 
 SWEEP_EVERY = timedelta(hours=6)
@@ -32,13 +32,20 @@ def keep(river: River, rows: Sequence[Any], documents: Sequence[Any]) -> None:
     for document in documents:
         by_item.setdefault(document.item_id, []).append(document)
     with mapped(river.backups()):
+        folders: set[Path] = set()
         for row in rows:
-            _keep_one(river, row, by_item.get(row.id, []))
+            folder = _keep_one(river, row, by_item.get(row.id, []))
+            if folder is not None:
+                folders.update((folder, folder.parent, river.backups(), river.backups().parent))
+        # The source is about to let go of them: the names must be as durable as the bytes already are.
+        with step("backup.sync"):
+            for folder in folders:
+                fsync(folder)
 
 
-def _keep_one(river: River, row: Any, documents: Sequence[Any]) -> None:
+def _keep_one(river: River, row: Any, documents: Sequence[Any]) -> Path | None:
     if row.sha256 is None or row.duplicate_of is not None or not river.stage.has(row.sha256):
-        return
+        return None
     # The day it was taken: an old archive dated by its own files would be past its keep_days at once.
     day = datetime.fromtimestamp(row.staged_at, tz=ZoneInfo(river.launcher.timezone)).date().isoformat()
     label = row.subject or row.name.rsplit("/", 1)[-1]
@@ -51,6 +58,7 @@ def _keep_one(river: River, row: Any, documents: Sequence[Any]) -> None:
             named = Candidate(document.name, document.media_type, document.sniffed, document.role, False, 0)
             name = f"{document.id} {safe_name(effective_name(named))}"
             _link(river.stage.path(document.sha256), folder / name)
+    return folder
 
 
 def safe_name(text: str) -> str:
@@ -69,6 +77,7 @@ def _link(blob: Path, target: Path) -> None:
         except OSError:  # another file system, or one without links
             temporary = target.with_name(f".{target.name[:100]}.tmp")
             shutil.copyfile(blob, temporary)
+            fsync(temporary)
             temporary.replace(target)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
 
 from ezcold_operators import cold
@@ -52,6 +51,6 @@ def _from_row(row: Any) -> Scenario | None:
     """A scenario that is gone from scenarios.yaml, as far as its row remembers it."""
     if row.driver != "folder" or not row.part:
         return None
-    return Scenario(
-        id=row.scenario, driver="folder", path=str(PurePath(row.final).parent), parts=str(PurePath(row.part).parent)
-    )
+    # Cut as text: a path may be a URL, whose two slashes a path library would make one.
+    waiting, parts = (path.rpartition("/")[0] or "/" for path in (row.final, row.part))
+    return Scenario(id=row.scenario, driver="folder", path=waiting, parts=parts)

@@ -1,10 +1,10 @@
 """The seam of protocols: what a source gives the fetch and settle rooms. One file a protocol stands behind it.
 
-    source = create(launcher.source, launcher)          # no I/O; see sources/__init__.py
-    with source.open(credentials) as session:
-        for listed in session.list(marks, window): ...  # keys and fingerprints, no bodies, no side effect
-        for taken in session.read(batch): ...            # bytes; the source is not changed by it
-        for outcome in session.acknowledge(batch, after): ...
+source = create(launcher.source, launcher)          # no I/O; see sources/__init__.py
+with source.open(credentials) as session:
+    for listed in session.list(marks, window): ...  # keys and fingerprints, no bodies, no side effect
+    for taken in session.read(batch): ...            # bytes; the source is not changed by it
+    for outcome in session.acknowledge(batch, after): ...
 """
 
 from __future__ import annotations
