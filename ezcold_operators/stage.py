@@ -18,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Blob:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[None]:
-    """Our disk's own troubles as StageUnavailable; everything else as it is."""
+    """Our disk's troubles as StageUnavailable, each as what a person can do about it."""
     try:
         yield
     except OSError as exc:
@@ -53,8 +53,8 @@ def mapped(path: Path) -> Iterator[None]:
         elif exc.errno in {errno.EIO, errno.ESTALE, errno.ENODEV}:
             why = _("the disk of the stage {path} is failing or gone: mend it, then run again")
         else:
-            raise
-        raise StageUnavailable(why.format(path=path)) from exc
+            why = _("the stage {path} cannot be used ({error}): check that it is a folder of ours, then run again")
+        raise StageUnavailable(why.format(path=path, error=exc.strerror or type(exc).__name__)) from exc
 
 
 def fsync(path: Path) -> None:
@@ -114,7 +114,7 @@ class Stage:
         for entry in self.tmp.iterdir():
             if _older(entry, before):
                 with step("stage.sweep_tmp"):
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+                    shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else _remove(entry)
         for folder in self.blobs.iterdir():
             for blob in folder.iterdir():
                 if _older(blob, before) and not needed(blob, blob.name):
@@ -156,7 +156,7 @@ class Batch:
             done = True
         finally:
             if not done:
-                temporary.unlink(missing_ok=True)
+                _remove(temporary)
         blob = Blob(digest.hexdigest(), size)
         self._pending.append((temporary, blob))
         return blob
@@ -196,8 +196,14 @@ class Batch:
     def drop(self) -> None:
         """Forget what was not committed."""
         for temporary, _blob in self._pending:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
         self._pending = []
+
+
+def _remove(temporary: Path) -> None:
+    """Not at any price: on a disk that turned read-only this must not hide why; the sweep takes what is left."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _write_all(fd: int, data: bytes) -> None:
