@@ -20,6 +20,7 @@ class Run:
     def __init__(self, river: River) -> None:
         self.river = river
         self.unavailable = self.misconfigured = False
+        self._of_rooms: set[str] = set()
 
     def _room(self, room: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """A room that cannot work does not stop the others: yesterday's debts are paid while the mailbox is down."""
@@ -28,6 +29,7 @@ class Run:
         except EzcoldError as exc:
             self.unavailable = self.unavailable or isinstance(exc, Unavailable | AuthenticationFailed)
             self.misconfigured = self.misconfigured or isinstance(exc, ConfigurationError)
+            self._of_rooms.add(str(exc))
             self.river.failed(exc)
             return {}
 
@@ -46,6 +48,7 @@ class Run:
         """2 configuration; else 1 an item failed or was quarantined; else 3 unavailable or refused; else 0."""
         if self.misconfigured:
             return 2
-        if counts["quarantined"] or (counts["errors"] and not self.unavailable):
+        of_items = [error for error in self.river.errors if error not in self._of_rooms]
+        if counts["quarantined"] or of_items or (self._of_rooms and not self.unavailable):
             return 1
         return 3 if self.unavailable else 0
