@@ -125,9 +125,11 @@ def _routes(form: FormData) -> list[dict[str, Any]]:
 def fields(data: Any) -> dict[str, Any]:
     """What the form shows of a launcher's YAML; of a wrong one, what can be shown."""
     known = data if isinstance(data, dict) else {}
-    source = known.get("source") if isinstance(known.get("source"), dict) else {}
+    source: dict[str, Any] = known["source"] if isinstance(known.get("source"), dict) else {}
     backup = known.get("backup")
-    after = {name: source.get(name) if isinstance(source.get(name), dict) else {} for name in ("after", "rejected")}
+    after: dict[str, dict[str, Any]] = {
+        name: source[name] if isinstance(source.get(name), dict) else {} for name in ("after", "rejected")
+    }
     routes = [one for one in known.get("routes") or () if isinstance(one, dict)] if _is_list(known, "routes") else []
     return {
         **{name: known.get(name) or DEFAULTS.get(name, "") for name in

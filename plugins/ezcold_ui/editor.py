@@ -113,7 +113,7 @@ def save(request: Request, who: PersonDep, form: FormDep) -> Response:
     parsed = _parsed(text)
     name = parsed.get("launcher") if isinstance(parsed, dict) else None
     values = composing.fields(parsed)
-    shown = {"difference": composing.difference(now, text)}
+    shown: dict[str, Any] = {"difference": composing.difference(now, text)}
     path = entry.loaded.path if entry else shelf.folder / f"{name}.yaml"
     if entry is None and not (isinstance(name, str) and ID.fullmatch(name)):
         found = composing.problems(text, shelf.scenarios) or [(1, t("The id is missing."))]

@@ -62,7 +62,7 @@ def advice(one: dict[str, Any]) -> str:
 def decide(request: Request, who: PersonDep, form: FormDep) -> Response:
     """Replay, dismiss or send many at once."""
     action = str(form.get("action", ""))
-    ids = sorted({int(one) for one in form.getlist("item") if str(one).isdigit() and len(str(one)) < 19})[:MAX_AT_ONCE]
+    ids = sorted({int(one) for one in map(str, form.getlist("item")) if one.isdigit() and len(one) < 19})[:MAX_AT_ONCE]
     by = decision(who, str(form.get("reason", "")))
     where = data.settings()
     book, stage = data.ledger(where), data.stage(where)
@@ -99,7 +99,8 @@ def _send(where: Any, by: Decision, ids: list[int], scenario: str) -> tuple[list
     scenarios = data.shelf(where).scenarios
     if scenario not in scenarios:
         return [], t("Choose a scenario.")
-    book, stage, done = data.ledger(where), data.stage(where), []
+    book, stage = data.ledger(where), data.stage(where)
+    done: list[int] = []
     for item_id in ids:
         with book.read() as conn:
             found = people.documents(conn, item_id=item_id)

@@ -69,7 +69,7 @@ def test_the_connection_is_tested_by_the_command_line_s_own_code(site: Site) -> 
     with site.client("admin") as admin:
         page = text(admin.send("/launchers/factures_scan/test"))
         assert "All is well" in page
-        assert "scenario factures: well" in page
+        assert "scenario factures:" in page
         (site.root / "wait" / "factures").rename(site.root / "wait" / "away")
         try:
             assert "Something is not well" in text(admin.send("/launchers/factures_scan/test"))
@@ -227,7 +227,8 @@ def test_a_launcher_is_added_changed_and_deleted(site: Site) -> None:
     form = {**FORM, "path": str(site.root / "in" / "neuf" / "*")}
     with site.client("admin", "fr") as admin:
         checked = admin.send("/check", {**form, "path": "relatif", "extensions_1": "pdf"}).json()
-        assert {problem["line"] for problem in checked["problems"]} and "relatif" in checked["yaml"]
+        assert checked["problems"]
+        assert "relatif" in checked["yaml"]
         checked = admin.send("/check", form).json()
         assert checked["problems"] == []
         assert {one["kind"] for one in checked["difference"]} <= {"add", "at"}

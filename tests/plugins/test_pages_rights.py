@@ -100,7 +100,8 @@ def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
             *(viewer.send(f"/launchers/factures_scan/{deed}") for deed in ("test", "plan", "run", "pause", "delete")),
             viewer.send("/launchers/boite_o365/account"), viewer.send("/launchers/boite_o365/account/unlink"),
             viewer.send("/save", {"editing": "factures_scan"}), viewer.send("/check", {"editing": "factures_scan"}),
-            viewer.send("/save", {"launcher": "neu"}), viewer.send("/connections", {"conn_id": "a", "protocol": "imap"}),
+            viewer.send("/save", {"launcher": "neu"}),
+            viewer.send("/connections", {"conn_id": "a", "protocol": "imap"}),
             viewer.send("/quarantine", {"action": "dismiss", "item": "1", "reason": "no"}),
         ]  # fmt: skip
     assert [(one.request.url.path, one.status_code) for one in refused if one.status_code != 403] == []

@@ -1,0 +1,243 @@
+"""The pages in a real browser: each one's main deed in both languages, nothing hostile runs, nobody is left out.
+
+Screenshots go to EZCOLD_SCREENSHOTS, default .artifacts/screenshots (outside git).
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.plugins.conftest import HOSTILE, ROOT, Site
+
+pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.timeout(300)]
+
+SHOTS = Path(os.environ.get("EZCOLD_SCREENSHOTS") or ROOT / ".artifacts" / "screenshots")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+LOOKING = (Path(__file__).parent / "looking.js").read_text(encoding="utf-8")
+PAGES = ["/launchers", "/launchers/factures_scan?name=Thumbs.db", "/launchers/casse", "/documents", "/quarantine",
+         "/accounts", "/new", "/launchers/factures_scan/edit", "/launchers/douteux/delete", "/connections/new",
+         "/launchers/archive_reprise/reprise", "/dags/factures_scan/documents", "/nowhere"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield running
+        running.close()
+
+
+def visit(browser: Browser, site: Site, who: str = "admin", **options: Any) -> BrowserContext:
+    options = {"locale": "fr-FR", "viewport": {"width": 1280, "height": 800}} | options
+    context = browser.new_context(**options)
+    context.set_default_timeout(30_000)
+    context.add_cookies([{"name": "_token", "value": site.token(who), "url": site.url}])
+    return context
+
+
+def watched(context: BrowserContext) -> tuple[Page, list[str]]:
+    """A page, and what must stay empty: errors, refusals of the policy, dialogs that hostile text opened."""
+    page, troubles = context.new_page(), []
+    page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("console", lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None)
+    return page, troubles
+
+
+def shoot(page: Page, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("locale", "scheme"), [("fr-FR", "light"), ("en-GB", "dark")])
+def test_nobody_is_left_out(browser: Browser, site: Site, locale: str, scheme: Any, width: int) -> None:
+    options = {"locale": locale, "color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    with visit(browser, site, **options) as context:
+        page, troubles = watched(context)
+        stumbled = {}
+        for path in PAGES:
+            page.goto(f"{site.url}/ezcold{path}")
+            assert page.locator("html").get_attribute("lang") == locale[:2]
+            stumbled[path] = page.evaluate(LOOKING)
+            name = re.sub(r"\W+", "-", path).strip("-")
+            shoot(page, f"{locale[:2]}-{scheme}-{width}-{name}")
+        assert {path: found for path, found in stumbled.items() if found} == {}
+        assert troubles == []
+
+
+def test_the_look_itself_finds_what_is_wrong(browser: Browser, site: Site) -> None:
+    with visit(browser, site) as context:
+        page, _troubles = watched(context)
+        page.goto(f"{site.url}/ezcold/documents")
+        page.evaluate(
+            """() => {
+                document.querySelector("label[for=text]").remove();
+                document.querySelector("h1").style.color = "#999";
+                const main = document.querySelector("main");
+                main.insertAdjacentHTML("beforeend", "<button></button><h4>x</h4><nav></nav>");
+            }"""
+        )
+        rules = {found.split(":")[0].split(" 2.")[0] for found in page.evaluate(LOOKING)}
+    assert rules >= {
+        "field has a label", "contrast", "link or button has words", "headings in order", "landmark has a name",
+    }  # fmt: skip
+
+
+def test_hostile_names_stay_text_in_the_browser(browser: Browser, site: Site) -> None:
+    with visit(browser, site) as context:
+        page, troubles = watched(context)
+        for path in ("/documents", "/launchers/factures_scan", "/quarantine", "/dags/factures_scan/documents"):
+            page.goto(f"{site.url}/ezcold{path}")
+            expect(page.locator("main")).to_contain_text("onerror=alert(1)" if "quarantine" not in path else "faux")
+            assert page.locator("main img").count() == 0
+        page.goto(f"{site.url}/ezcold/launchers/factures_scan")
+        page.get_by_label("Nom de fichier", exact=True).fill(f"brouillon{HOSTILE}")
+        expect(page.locator(".verdict")).to_contain_text("Ne passe pas")
+        assert page.locator(".verdict *").count() == 0
+        assert troubles == []
+
+
+def test_a_file_with_a_script_is_saved_not_shown(browser: Browser, site: Site) -> None:
+    folder = site.root / "in" / "factures_scan"
+    svg = folder / "mechant.svg"
+    svg.write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script></svg>')
+    from tests.plugins.conftest import take
+
+    take(site.root, "factures_scan", "manual__svg")
+    with visit(browser, site) as context:
+        page, troubles = watched(context)
+        page.goto(f"{site.url}/ezcold/documents?text=mechant.svg")
+        page.get_by_role("link", name="Pourquoi").click()
+        with page.expect_download() as saved:
+            page.get_by_role("link", name="Télécharger mechant.svg").click()
+        assert saved.value.suggested_filename == "mechant.svg"
+        assert Path(saved.value.path()).read_text().startswith("<svg")
+        assert troubles == []
+
+
+def test_inside_airflow_in_french_and_on_its_dag_page(browser: Browser, site: Site) -> None:
+    with visit(browser, site) as context:
+        page, troubles = watched(context)
+        page.goto(f"{site.url}/plugin/ezcold")
+        frame = page.frame_locator("iframe")
+        expect(frame.get_by_role("heading", name="Lanceurs")).to_be_visible()
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / "airflow-lanceurs.png")
+        frame.get_by_role("link", name="Factures <b>").click()
+        frame.get_by_role("link", name="Ouvrir le DAG").click()
+        page.wait_for_url("**/dags/factures_scan")
+        page.goto(f"{site.url}/dags/factures_scan/plugin/documents")
+        expect(page.frame_locator("iframe").get_by_text("facture_2.pdf").first).to_be_visible()
+        page.screenshot(path=SHOTS / "airflow-documents.png")
+        assert troubles == []
+
+
+def test_a_dry_run_by_keyboard_alone(browser: Browser, site: Site) -> None:
+    file = site.root / "in" / "factures_scan" / "au_clavier.pdf"
+    file.write_bytes(b"%PDF-1.4\nau clavier")
+    with visit(browser, site) as context:
+        page, troubles = watched(context)
+        page.goto(f"{site.url}/ezcold/launchers/factures_scan")
+        for _n in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent") == "Essai à blanc":
+                break
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status", name="Essai à blanc")).to_contain_text("au_clavier.pdf", timeout=60_000)
+        shoot(page, "fr-essai-a-blanc")
+        assert troubles == []
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("locale", "name", "path", "yaml_label", "write"),
+    [
+        ("fr-FR", "Identifiant", "Chemin source", "Tout va bien.", "Écrire le fichier"),
+        ("en-GB", "Id", "Source path", "All is well.", "Write the file"),
+    ],
+)
+def test_a_launcher_is_made_by_the_form(
+    browser: Browser, site: Site, locale: str, name: str, path: str, yaml_label: str, write: str
+) -> None:
+    made = f"forme_{locale[:2]}"
+    file = site.launchers / f"{made}.yaml"
+    with visit(browser, site, locale=locale) as context:
+        page, troubles = watched(context)
+        page.goto(f"{site.url}/ezcold/new")
+        page.locator("#protocol").select_option("folder")
+        expect(page.locator("#connection")).to_be_hidden()
+        page.get_by_label(name, exact=True).fill("Majuscule")
+        expect(page.locator(".problems")).to_contain_text("launcher:")
+        page.get_by_label(name, exact=True).fill(made)
+        page.get_by_label(path).fill(str(site.root / "in" / made / "*"))
+        page.locator("#filters").fill(r"/(?!brouillon).*\..*/")
+        page.locator("#extensions_0").fill("pdf")
+        page.locator("#send_to_0").select_option(["clients"])
+        expect(page.locator(".problems")).to_contain_text(yaml_label)
+        expect(page.locator(".diff")).to_contain_text(f"+launcher: {made}")
+        shoot(page, f"{locale[:2]}-formulaire")
+        page.get_by_role("button", name=write).click()
+        page.wait_for_url(f"**/launchers/{made}?said=saved")
+        assert troubles == []
+    assert yaml.safe_load(file.read_text(encoding="utf-8"))["routes"] == [
+        {"extensions": ["pdf"], "send_to": ["clients"]}
+    ]
+    file.unlink()
+
+
+def test_many_are_taken_out_of_quarantine_at_once(browser: Browser, site: Site) -> None:
+    with visit(browser, site) as context:
+        page, troubles = watched(context)
+        page.goto(f"{site.url}/ezcold/quarantine?launcher=douteux")
+        expect(page.locator(".held li").first).to_contain_text("faux")
+        page.get_by_label("Tout ce qui est sur cette page").check()
+        number = page.locator("input[name=item]:checked").count()
+        assert number >= 1
+        page.get_by_role("button", name="Rejouer").click()
+        expect(page.get_by_role("status")).to_contain_text(f"Sortis de quarantaine : {number}")
+        assert troubles == []
+
+
+def test_a_form_on_another_site_does_nothing(browser: Browser, site: Site) -> None:
+    """The other site is another port of this host: as near to us as a stranger can come."""
+    paused = (f"{site.url}/api/v2/dags/paie_secret", {"authorization": f"Bearer {site.token('admin')}"})
+
+    class Evil(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            target = html.escape(f"{site.url}/ezcold/launchers/paie_secret/pause")
+            form = f'<form method=post action="{target}"><input name=paused value=0></form>'
+            body = f"{form}<script>document.forms[0].submit()</script>"
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_args: object) -> None:
+            """Silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Evil) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with visit(browser, site) as context:
+            page = context.new_page()
+            page.goto(f"{site.url}/ezcold/launchers")  # has our session's cookie
+            before = context.request.get(paused[0], headers=paused[1]).json()["is_paused"]
+            page.goto(f"http://127.0.0.1:{server.server_port}/")
+            page.wait_for_url("**/paie_secret/pause")
+            assert "autre site" in page.inner_text("main")
+            assert context.request.get(paused[0], headers=paused[1]).json()["is_paused"] is before
+        server.shutdown()
