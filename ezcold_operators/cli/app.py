@@ -150,7 +150,9 @@ def reprise(
     end: Annotated[str, typer.Argument(metavar="TO", help=_("last day, YYYY-MM-DD, included"))],
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_("only look: done, left, uncovered"))] = False,
     again: Annotated[bool, typer.Option("--again", help=_("also intervals that ran already"))] = False,
-    parallel: Annotated[int, typer.Option("--parallel", min=1, help=_("runs at once"))] = 2,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", min=1, help=_("runs at once; default 2, or 1 with limits.per_minute"))
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     from ezcold_operators.cli import reprise as command

@@ -21,10 +21,14 @@ from ezcold_operators.rooms.reprise import Survey, Why
 from ezcold_operators.sources.base import Listed
 
 
-def reprise(file: Path, start: str, end: str, *, dry_run: bool, again: bool, parallel: int, as_json: bool) -> int:
+def reprise(
+    file: Path, start: str, end: str, *, dry_run: bool, again: bool, parallel: int | None, as_json: bool
+) -> int:
     """0, or an error is raised."""
     launcher, _scenarios, settings = load(file)
     wanted = room.intervals(launcher, _day(start), _day(end))
+    # Each run keeps the launcher's pace by itself, so that two at once go at twice the pace.
+    at_once = parallel or (1 if launcher.limits.per_minute else 2)
     paused = None if dry_run else _paused(launcher.launcher)
     outside: list[dict[str, Any]] = []
 
@@ -41,11 +45,11 @@ def reprise(file: Path, start: str, end: str, *, dry_run: bool, again: bool, par
     if not dry_run:
         from ezcold_operators.operators import backfills
 
-        backfills.create(launcher.launcher, wanted[0].start, wanted[-1].start, parallel, again)
+        backfills.create(launcher.launcher, wanted[0].start, wanted[-1].start, at_once, again)
     if as_json:
-        print_json(_plain(launcher, found, outside, created=not dry_run, paused=paused))
+        print_json(_plain(launcher, found, outside, at_once, created=not dry_run, paused=paused))
     else:
-        _show(launcher, found, created=not dry_run, paused=bool(paused))
+        _show(launcher, found, at_once, created=not dry_run, paused=bool(paused))
     return 0
 
 
@@ -66,17 +70,23 @@ def _paused(dag_id: str) -> bool:
 
 
 def _plain(
-    launcher: Launcher, found: Survey, outside: list[dict[str, Any]], *, created: bool, paused: bool | None
+    launcher: Launcher,
+    found: Survey,
+    outside: list[dict[str, Any]],
+    at_once: int,
+    *,
+    created: bool,
+    paused: bool | None,
 ) -> dict[str, Any]:
     return {
         "launcher": launcher.launcher, "created": created, "paused": paused, "intervals": list(room.shown(found)),
         "done": sum(one.done for one in found.intervals), "left": found.left,
         "quarantined": sum(one.quarantined for one in found.intervals),
-        "minutes_left": room.minutes_left(launcher, found.left), "uncovered": outside,
+        "minutes_left": room.minutes_left(launcher, found.left, at_once), "uncovered": outside,
     }  # fmt: skip
 
 
-def _show(launcher: Launcher, found: Survey, *, created: bool, paused: bool) -> None:
+def _show(launcher: Launcher, found: Survey, at_once: int, *, created: bool, paused: bool) -> None:
     for one in found.intervals:
         if one.done or one.left or one.quarantined:
             text = _("{first} to {last}: {done} done, {left} left, {held} in quarantine")
@@ -85,9 +95,10 @@ def _show(launcher: Launcher, found: Survey, *, created: bool, paused: bool) -> 
     n = len(found.intervals)
     text = ngettext("{n} interval, {left} items left", "{n} intervals, {left} items left", n)
     print(text.format(n=n, left=found.left))
-    minutes = room.minutes_left(launcher, found.left)
-    if minutes:
-        print(_("at {rate} a minute: about {minutes} minutes").format(rate=launcher.limits.per_minute, minutes=minutes))
+    minutes = room.minutes_left(launcher, found.left, at_once)
+    if minutes and launcher.limits.per_minute:
+        rate = launcher.limits.per_minute * at_once
+        print(_("at {rate} a minute: about {minutes} minutes").format(rate=rate, minutes=minutes))
     n = sum(found.uncovered.values())
     if n:
         text = ngettext("{n} item is in no interval: see above", "{n} items are in no interval: see above", n)

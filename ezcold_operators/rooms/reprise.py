@@ -145,9 +145,9 @@ def _count(ledger: Ledger, launcher: str, inside: Sequence[tuple[Interval, Liste
             interval.done += 1
 
 
-def minutes_left(launcher: Launcher, left: int) -> int | None:
-    """How long the rest takes at the launcher's rate; None where it has none."""
-    rate = launcher.limits.per_minute
+def minutes_left(launcher: Launcher, left: int, at_once: int = 1) -> int | None:
+    """How long the rest takes at the launcher's rate, which each of the runs at once keeps; None where it has none."""
+    rate = (launcher.limits.per_minute or 0) * at_once
     return -(-left // rate) if rate else None
 
 

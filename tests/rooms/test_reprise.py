@@ -141,3 +141,4 @@ def test_by_path_what_names_no_date_is_undated(tmp_path: Path) -> None:
 def test_the_time_left_follows_the_rate() -> None:
     one = launcher().model_copy(update={"limits": launcher().limits.model_copy(update={"per_minute": 60})})
     assert (reprise.minutes_left(one, 121), reprise.minutes_left(launcher(), 121)) == (3, None)
+    assert reprise.minutes_left(one, 121, at_once=2) == 2
