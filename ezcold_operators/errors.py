@@ -6,6 +6,7 @@
     │   ├── SourceUnavailable     mail server, folder, Graph: down, cut, busy
     │   │   └── Throttled         the server said when to come back (`retry_after`, seconds)
     │   ├── ScenarioUnavailable   waiting directory or EzGED: down, unmounted, full
+    │   │   └── InDoubt           of one delivery nothing can be proved now: left as it is, the next one goes on
     │   ├── LedgerUnavailable     database locked or down
     │   └── StageUnavailable      our own disk: full, read-only
     ├── AuthenticationFailed      a login was refused; fails at once, never counts as an attempt      exit 3
@@ -50,6 +51,10 @@ class Throttled(SourceUnavailable):
 
 class ScenarioUnavailable(Unavailable):
     """The COLD scenario's entrance cannot be used now."""
+
+
+class InDoubt(ScenarioUnavailable):
+    """Whether one delivery went in cannot be seen until something comes back, or a person decides."""
 
 
 class LedgerUnavailable(Unavailable):

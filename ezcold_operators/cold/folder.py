@@ -20,7 +20,7 @@ from ezcold_operators.cold.folder_places import Places, apart, entrance_errors, 
 from ezcold_operators.cold.names import check_template, final_name, new_token
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.scenario import Scenario
-from ezcold_operators.errors import ConfigurationError, EzcoldError, ScenarioUnavailable, StageUnavailable
+from ezcold_operators.errors import ConfigurationError, EzcoldError, InDoubt, ScenarioUnavailable, StageUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
 
@@ -185,7 +185,7 @@ class FolderEntrance:
             "{parts} is not the folder that it was when {final} was sent, so nobody knows whether it was: "
             "mount or restore the old one, or look for the file in EzGED and decide"
         )
-        return Delivered(prepared, error=ScenarioUnavailable(text.format(parts=parts, final=final)))
+        return Delivered(prepared, error=InDoubt(text.format(parts=parts, final=final)))
 
     def recover(self, prepared: Prepared, outgoing: Outgoing) -> Delivered:
         """Finish the rename, or find it finished."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement
 from ezcold_operators import cold
 from ezcold_operators.cold.base import Delivered, Entrance, Outgoing, Prepared
 from ezcold_operators.config.scenario import Scenario
-from ezcold_operators.errors import Ambiguous, ConfigurationError, EzcoldError, ItemFailed
+from ezcold_operators.errors import Ambiguous, ConfigurationError, EzcoldError, InDoubt, ItemFailed
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import claims, deliveries, indexes, items
 from ezcold_operators.ledger.tables import delivery
@@ -197,6 +197,8 @@ class _Dispatch:
                 self._refuse(row, error, last=True, token=answer.prepared.token)
             else:
                 self.river.failed(error)  # stays `sending` under its token: sent again, with the same name
+        elif isinstance(error, InDoubt):  # stays `sending` until its folder is back or a person decides
+            self.river.failed(error)
         elif isinstance(error, ItemFailed):
             entrance.discard(answer.prepared)
             # What went out once perhaps must not go out again under another name.
