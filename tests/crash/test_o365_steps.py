@@ -79,13 +79,6 @@ class GraphMarkWorld(GraphWorld):
         return [mail.label for mail in self.box.mails.values() if not mail.read] + self.server.violations
 
 
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    process = Zygote()
-    yield process
-    process.close()
-
-
 @pytest.fixture(scope="module", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphServer]:
     with graph_server(tmp_path_factory.mktemp("graph")) as running:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import require
-from tests.crash.world import Eater, FolderWorld, ImapWorld, World
+from tests.crash.mail_worlds import ImapWorld
+from tests.crash.world import Eater, FolderWorld, World
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1800)]
 SEED = int(os.environ.get("EZCOLD_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -59,7 +60,7 @@ def test_mailbox(tmp_path: Path) -> None:
         items = ITEMS
 
     with Dovecot() as server:
-        Many.server = server
+        Many.servers = {"everything": server}
         storm(Many(tmp_path, SEED), random.Random(SEED))
 
 

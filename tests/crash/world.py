@@ -14,18 +14,15 @@ import shutil
 import subprocess
 import sys
 import threading
-import uuid
-import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Self
 
 NAMES = ["facture", "Avoir n° 7", "reçu", "état des lieux", "ÉTÉ", "scan", "a.b", "日本", "d'été", "x" * 120]
-_until_exit = ExitStack()
-atexit.register(_until_exit.close)
+until_exit = ExitStack()
+atexit.register(until_exit.close)
 
 
 class Zygote:
@@ -84,9 +81,19 @@ class World:
     """Base of the worlds: a folder scenario and the bookkeeping; a subclass gives the source."""
 
     items = 6
-    source = ""
     driver = "driver: folder\n    path: {wait}"
+    extensions = "pdf"
     extra = ""
+    whole = False
+    """Killed at every step that it comes to; otherwise only at those that set it apart:"""
+    own: tuple[str, ...] = ()
+    """steps that it must come to, and is the crash test of;"""
+    also: tuple[str, ...] = ()
+    """beginnings of the names of others."""
+    hand: Mapping[str, Any] = {}
+    """What the job of the killed run has beside its command (tests/crash/zygote.py)."""
+    codes = frozenset({0})
+    """Exit codes that the runs may have; with others than 0, more of them follow until one ends well."""
 
     def __init__(self, tmp: Path, seed: int) -> None:
         self.tmp, self.random = tmp, random.Random(seed)
@@ -97,15 +104,46 @@ class World:
         self.file = tmp / "launchers" / "l1.yaml"
         # The ledger is named: nobody then asks Airflow, which costs seconds a run.
         ledger = f"sqlite:///{self.home}/ledger.db"
-        self.env = {"EZCOLD_HOME": str(self.home), "EZCOLD_LANG": "en", "EZCOLD_LEDGER_URL": ledger}
+        self.env = {
+            "EZCOLD_HOME": str(self.home), "EZCOLD_LANG": "en", "EZCOLD_LEDGER_URL": ledger,
+            "EZCOLD_LAUNCHERS_DIR": str(self.file.parent),
+        }  # fmt: skip
         self.prepare()
-        (tmp / "scenarios.yaml").write_text(
-            "scenarios:\n  s1:\n    " + self.driver.format(wait=self.wait, tmp=tmp) + "\n"
-        )
+        self.configure()
+
+    def configure(self, launcher: str = "l1", send_to: str = "s1", more: str = "", **scenarios: str) -> None:
+        """Write the YAML. `scenarios`: others than s1, by id."""
+        all_of_them = {"s1": self.driver} | scenarios
+        texts = {name: text.format(wait=self.wait, tmp=self.tmp) for name, text in all_of_them.items()}
+        entries = "".join(f"  {name}:\n    {text}\n" for name, text in texts.items())
+        (self.tmp / "scenarios.yaml").write_text(f"scenarios:\n{entries}")
         self.file.write_text(
-            f"launcher: l1\nsource:\n{self.source_yaml()}"
-            "routes:\n  - extensions: [pdf]\n    send_to: [s1]\n" + self.extra
+            f"launcher: {launcher}\nsource:\n{self.source_yaml()}"
+            f"routes:\n  - extensions: [{self.extensions}]\n    send_to: [{send_to}]\n{self.extra}{more}"
         )
+
+    def past(self, zygote: Zygote) -> None:
+        """What happened before the run that is killed."""
+
+    def mend(self) -> None:
+        """What a person does before the runs after it."""
+
+    def die(self, zygote: Zygote, step: str, moment: str = "before", nth: int = 1) -> None:
+        """A run that is killed at this step, as a part of the past."""
+        (status,) = zygote.run([self.job(crash={"step": step, "moment": moment, "nth": nth})])
+        assert status == -9, f"no {step}: exit {status}\n{self.output()}"
+
+    def finish(self, zygote: Zygote) -> None:
+        """Two runs at once, and where a run may have to report something first, others until one ends well."""
+        self.mend()
+        codes = zygote.run([self.job(), self.job()])
+        assert set(codes) <= self.codes, f"{codes}\n{self.output()}"
+        for _run in range(4):
+            if self.codes == {0} or codes == [0]:
+                break
+            codes = zygote.run([self.job()])
+        else:
+            raise AssertionError(f"{codes}\n{self.output()}")
 
     def prepare(self) -> None:
         """Fill the source."""
@@ -152,23 +190,34 @@ class World:
 class FolderWorld(World):
     """A folder source whose files are moved, or deleted, when they are done with."""
 
+    whole = True
     after = "{action: move, to: %s}"
 
     def prepare(self) -> None:
         self.inbox, self.done = self.tmp / "in", self.tmp / "done"
-        self.inbox.mkdir()
+        (self.inbox / "2024" / "été").mkdir(parents=True)
+        self.fill()
+        (self.inbox / "notes.txt").write_text("not wanted")
+
+    def fill(self) -> None:
+        """Some files lie deeper than others."""
         for n in range(self.items):
             name, data = self.pdf()
-            (self.inbox / f"{n} {name}").write_bytes(data)
-        (self.inbox / "notes.txt").write_text("not wanted")
+            (self.inbox / ("2024/été" if n % 3 == 1 else "") / f"{n} {name}").write_bytes(data)
 
     def source_yaml(self) -> str:
         after = self.after % self.done if "%s" in self.after else self.after
-        rejected = f"  rejected: {after}\n"
-        return f"  protocol: folder\n  path: {self.inbox}\n  settle_seconds: 0\n  after: {after}\n{rejected}"
+        return (
+            f"  protocol: folder\n  path: {self.inbox}\n  subfolders: true\n  settle_seconds: 0\n"
+            f"  after: {after}\n  rejected: {after}\n"
+        )
+
+    def left(self) -> list[str]:
+        """What lies in the source, of any name."""
+        return sorted(file.name for file in self.inbox.rglob("*") if file.is_file())
 
     def all_acknowledged(self) -> list[str]:
-        left = [entry.name for entry in self.inbox.iterdir()]
+        left = self.left()
         moved = sum(1 for _file in self.done.rglob("*") if _file.is_file()) if self.done.exists() else 0
         if "%s" in self.after and moved != self.items + 1:
             left.append(f"{moved} moved, not {self.items + 1}")
@@ -176,12 +225,17 @@ class FolderWorld(World):
 
 
 class FolderDeleteWorld(FolderWorld):
+    """Done files are deleted."""
+
+    whole = False
+    own = ("folder.claim", "folder.delete", "folder.sync")
     after = "{action: delete}"
 
 
 class BackupWorld(FolderDeleteWorld):
     """With a local backup."""
 
+    own = ("backup.link", "backup.sync")
     extra = "backup: {keep_days: 30}\n"
 
     def all_acknowledged(self) -> list[str]:
@@ -196,6 +250,9 @@ class BackupWorld(FolderDeleteWorld):
 class OtherDiskWorld(FolderWorld):
     """Done files go to another file system: copied, compared, removed."""
 
+    whole = False
+    own = ("folder.copy", "folder.unlink_copied", "folder.rename", "folder.claim", "folder.mkdir_target")
+
     def prepare(self) -> None:
         super().prepare()
         self.done = Path("/dev/shm") / f"ezcold-crash-{os.getpid()}-{self.random.randrange(1 << 40)}"
@@ -203,107 +260,3 @@ class OtherDiskWorld(FolderWorld):
     def close(self) -> None:
         shutil.rmtree(self.done, ignore_errors=True)
         super().close()
-
-
-class ImapWorld(World):
-    """A Dovecot mailbox; mails are moved when done with."""
-
-    after = "{action: move, to: Traité}"
-    server: Any = None
-
-    def prepare(self) -> None:
-        self.login = f"u{uuid.uuid4().hex}"
-        self.box = self.server.user(self.login, "secret")
-        for n in range(self.items):
-            mail = EmailMessage()
-            mail["From"], mail["Subject"] = "a@example.fr", f"Facture {n}"
-            if n % 2:
-                mail["Message-ID"] = f"<{self.random.randrange(1 << 60)}@example.fr>"
-            mail.set_content("Bonjour")
-            for _ in range(self.random.randrange(1, 3)):
-                name, data = self.pdf()
-                mail.add_attachment(data, maintype="application", subtype="pdf", filename=name)
-            self.box.deliver(mail.as_bytes())
-        self.box.deliver(b"Subject: no document\r\n\r\nhello\r\n")
-        conn = {
-            "conn_type": "imap", "host": "localhost", "port": self.server.imaps, "login": self.login,
-            "password": "secret", "extra": {"ca_file": str(self.server.ca_file)},
-        }  # fmt: skip
-        self.env["AIRFLOW_CONN_BOX"] = json.dumps(conn)
-
-    def source_yaml(self) -> str:
-        return f"  protocol: imap\n  connection: box\n  after: {self.after}\n  rejected: {{action: delete}}\n"
-
-    def all_acknowledged(self) -> list[str]:
-        left = [f"in INBOX: {mail.data[:60]!r}" for mail in self.box.mails()]
-        moved = Counter(hashlib.sha256(mail.data).hexdigest() for mail in self.box.mails("Traité"))
-        if len(moved) != self.items or set(moved.values()) != {1}:
-            left.append(f"moved: {sorted(moved.values())}, not {self.items} once each")
-        return left
-
-
-class ImapMarkWorld(ImapWorld):
-    after = "{action: mark}"
-
-    def all_acknowledged(self) -> list[str]:
-        return [mail.path.name for mail in self.box.mails() if "S" not in mail.flags]
-
-
-class GroupWorld(FolderWorld):
-    """Archives whose documents go in as groups, their index last."""
-
-    items = 3
-    driver = "driver: folder\n    path: {wait}\n    group: true\n    index: json"
-    extra = "unpack: [archive]\n"
-
-    def prepare(self) -> None:
-        self.inbox, self.done = self.tmp / "in", self.tmp / "done"
-        self.inbox.mkdir()
-        for n in range(self.items):
-            with zipfile.ZipFile(self.inbox / f"lot {n}.zip", "w") as archive:
-                for member in range(3):
-                    name, data = self.pdf()
-                    archive.writestr(f"{member} {name}", data)
-        (self.inbox / "notes.txt").write_text("not wanted")
-
-    def files(self) -> dict[str, bytes]:
-        """What EzGED has or could have taken: name to bytes."""
-        return {file.name: file.read_bytes() for file in (*self.wait.iterdir(), *self.eaten.iterdir())}
-
-    def arrived(self) -> Counter[str]:
-        files = {name: data for name, data in self.files().items() if not name.endswith(".json")}
-        return Counter(hashlib.sha256(data).hexdigest() for data in files.values())
-
-    def check(self) -> None:
-        super().check()
-        files = self.files()
-        told = [one for name, data in files.items() if name.endswith(".json") for one in json.loads(data)["documents"]]
-        there = sorted(name for name in files if not name.endswith(".json"))
-        assert sorted(one["file"] for one in told) == there, "an index twice, or one that tells of other files"
-
-
-class EzgedWorld(GroupWorld):
-    """Uploads into EzGED (`retry`): nothing lost; what went twice went under one name."""
-
-    driver = "driver: ezged\n    connection: ged\n    waitdir: {waitdir}\n    index: json"
-    server: Any = None
-
-    def prepare(self) -> None:
-        super().prepare()
-        if EzgedWorld.server is None:
-            from tests.servers.ezged import ezged_server
-
-            EzgedWorld.server = _until_exit.enter_context(ezged_server())
-            EzgedWorld.server.state.most_sessions = 1_000  # killed processes leave theirs behind
-        waitdir = f"w{self.random.randrange(1 << 60):x}"
-        self.uploaded: dict[str, bytes] = self.server.files.setdefault(waitdir, {})
-        self.server.state.waitdirs.add(waitdir)
-        self.driver = self.driver.format(waitdir=waitdir)
-        self.env["AIRFLOW_CONN_GED"] = self.server.connection()
-
-    def files(self) -> dict[str, bytes]:
-        return dict(self.uploaded)
-
-    def check(self) -> None:
-        super().check()
-        assert self.server.violations == []

@@ -22,10 +22,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+# Each of these is here to be loaded before the fork.
 import alembic.migration
 import alembic.operations
-import alembic.script
-import psycopg  # noqa: F401 - each of these is here to be loaded before the fork
+import alembic.script  # noqa: F401
+import psycopg  # noqa: F401
 
 import ezcold_operators.cli.app
 import ezcold_operators.cli.quarantine
