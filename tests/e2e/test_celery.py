@@ -24,7 +24,7 @@ from tests.servers.postgres import free_port
 
 pytestmark = [pytest.mark.airflow, pytest.mark.celery, pytest.mark.timeout(400)]
 
-FILES = 1500
+FILES = 1000
 DAGS = """
 from datetime import timedelta
 from airflow.sdk import get_parsing_context
