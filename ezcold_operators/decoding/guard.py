@@ -6,6 +6,7 @@ on its pipes (secrets travel nowhere else). Dead or late, it costs the item in h
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -16,7 +17,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,10 +28,15 @@ from ..errors import ConfigurationError, StageUnavailable
 from .base import Decoded, Options
 from .wire import decoded_from, options_to
 
-AHEAD = 48
-"""Requests sent before the first answer is awaited."""
+AHEAD = 200
+"""Requests sent before the first answer is awaited: the child works on while its parent makes results durable."""
+AHEAD_MB = 64
+"""Megabytes of items among them: what is decoded ahead lies on the disk."""
 AHEAD_BYTES = 32_768
 """Bytes of requests under way: less than a pipe holds, so that writing never blocks."""
+PIPE_BYTES = 1 << 20
+"""The size that we ask for our pipes (Linux, F_SETPIPE_SZ; fcntl(2)); half of it may then be requests."""
+F_SETPIPE_SZ = 1031
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class DecoderProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
         self._buffer = b""
+        self._ahead_bytes = AHEAD_BYTES
 
     def __enter__(self) -> DecoderProcess:
         self._start()
@@ -112,7 +120,7 @@ class DecoderProcess:
         waiting: deque[tuple[Request, bytes, float]] = deque()
         exhausted = False
         while True:
-            while not exhausted and len(waiting) < AHEAD and sum(len(line) for _, line, _ in waiting) < AHEAD_BYTES:
+            while not exhausted and self._room(waiting):
                 request = next(source, None)
                 if request is None:
                     exhausted = True
@@ -133,6 +141,14 @@ class DecoderProcess:
             elif isinstance(answer, Failure):
                 self._clear(request)
             yield request, answer
+
+    def _room(self, waiting: Sequence[tuple[Request, bytes, float]]) -> bool:
+        """Whether one more request may be sent ahead."""
+        if not waiting:
+            return True
+        lines = sum(len(line) for _, line, _ in waiting)
+        seconds = sum(seconds - self.deadline.base for _, _, seconds in waiting)
+        return len(waiting) < AHEAD and lines < self._ahead_bytes and seconds < AHEAD_MB * self.deadline.per_mb
 
     # -- the protocol
 
@@ -223,6 +239,11 @@ class DecoderProcess:
             stderr=self._errors,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
+        assert self._child.stdin is not None
+        self._ahead_bytes = AHEAD_BYTES
+        with suppress(OSError):  # not Linux, or all the pipes that a user may enlarge are
+            fcntl.fcntl(self._child.stdin, F_SETPIPE_SZ, PIPE_BYTES)
+            self._ahead_bytes = PIPE_BYTES // 2
 
     def _restart(self, requests: Iterable[Request]) -> None:
         """A new child, after everything that the old one left of these requests is gone: it may have worked ahead."""
