@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, Unavailable
+from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, LedgerUnavailable, Unavailable
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.decode import decode
 from ezcold_operators.rooms.dispatch import dispatch
@@ -19,14 +19,20 @@ class Run:
 
     def __init__(self, river: River) -> None:
         self.river = river
-        self.unavailable = self.misconfigured = False
+        self.unavailable = self.misconfigured = self._no_ledger = False
         self._of_rooms: set[str] = set()
 
     def _room(self, room: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """A room that cannot work does not stop the others: yesterday's debts are paid while the mailbox is down."""
+        """A room that cannot work does not stop the others: yesterday's debts are paid while the mailbox is down.
+
+        Without the ledger none can work, and each would wait for it anew.
+        """
+        if self._no_ledger:
+            return {}
         try:
             return room()
         except EzcoldError as exc:
+            self._no_ledger = isinstance(exc, LedgerUnavailable)
             self.unavailable = self.unavailable or isinstance(exc, Unavailable | AuthenticationFailed)
             self.misconfigured = self.misconfigured or isinstance(exc, ConfigurationError)
             self._of_rooms.add(str(exc))
