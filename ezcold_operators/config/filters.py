@@ -13,6 +13,8 @@ import regex
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from ezcold_operators.i18n import _
+
 MATCH_SECONDS = 0.5
 """A name on which one filter runs longer is quarantined."""
 
@@ -37,7 +39,7 @@ class Filter:
         try:
             self._pattern = regex.compile(unicodedata.normalize("NFC", body), flags)
         except regex.error as exc:
-            raise ValueError(f"filter {text} is not a regular expression: {exc}") from None
+            raise ValueError(_("filter {text} is not a regular expression: {why}").format(text=text, why=exc)) from None
 
     def passes(self, name: str) -> bool:
         """Whether the name may pass.
