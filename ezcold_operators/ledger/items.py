@@ -105,6 +105,7 @@ def stage(
     at = _present(conn, launcher, rows)
     fresh = [row for pair, row in rows.items() if pair not in at]
     back = [row for pair, row in rows.items() if pair in at and at[pair].state == "missing"]
+    begun: set[int] = set()
     if by_content:
         # What was decoded once may owe deliveries of its own: it stays an item in its own right.
         begun = _with_documents(conn, [at[row["source_key"], row["fingerprint"]].id for row in back])
@@ -115,7 +116,7 @@ def stage(
     for row in back:
         _bring_back(conn, row, at[row["source_key"], row["fingerprint"]])
     ids = _present(conn, launcher, rows) if fresh or back else {}
-    twins = _link_twins(conn, fresh, ids, files) if by_content else {}
+    twins = _link_twins(conn, [*back, *fresh], ids, files, begun) if by_content else {}
     events: list[Event] = []
     for row in (*fresh, *back):
         item_id = int(ids[row["source_key"], row["fingerprint"]].id)
@@ -169,17 +170,17 @@ def _find_originals(conn: Connection, launcher: str, rows: Sequence[dict[str, An
 
 
 def _link_twins(
-    conn: Connection, fresh: Sequence[dict[str, Any]], ids: Mapping[tuple[str, str], Any], files: bool
+    conn: Connection, new: Sequence[dict[str, Any]], ids: Mapping[tuple[str, str], Any], files: bool, begun: set[int]
 ) -> dict[int, int]:
-    """Same bytes twice within one batch: the first is the original."""
+    """Same bytes twice within one batch: the first is the original. What was begun is no other's twin."""
     first: dict[tuple[str, str], int] = {}
     twins: dict[int, int] = {}
-    for row in fresh:
+    for row in new:
         if not row["sha256"] or row["duplicate_of"] is not None:
             continue
         item_id = int(ids[row["source_key"], row["fingerprint"]].id)
         original = first.setdefault((row["sha256"], row["name"] if files else ""), item_id)
-        if original != item_id:
+        if original != item_id and item_id not in begun:
             twins[item_id] = original
     for item_id, original in twins.items():
         conn.execute(update(item).where(item.c.id == item_id).values(duplicate_of=original, state="decoded"))
