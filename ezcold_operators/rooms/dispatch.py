@@ -14,7 +14,7 @@ from ezcold_operators.errors import Ambiguous, ConfigurationError, EzcoldError, 
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import claims, deliveries, indexes, items
 from ezcold_operators.ledger.tables import delivery
-from ezcold_operators.rooms import groups
+from ezcold_operators.rooms import groups, orphans
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.outgoing import columns, outgoing, prepared
 
@@ -86,6 +86,8 @@ class _Dispatch:
         return self._with_bytes(rows) if again else list(rows)
 
     def _recovered(self, entrance: Entrance, row: Any) -> Delivered:
+        if row.driver != self.scenario.driver:  # which the scenario had when this was begun
+            return orphans.by_row(self.river, row)
         try:
             return entrance.recover(prepared(row), outgoing(self.river, row))
         except EzcoldError as exc:
@@ -193,17 +195,17 @@ class _Dispatch:
     def _trouble_with(self, entrance: Entrance, row: Any, answer: Delivered, began_earlier: bool) -> None:
         error = answer.error
         if isinstance(error, Ambiguous):
-            if self.scenario.on_ambiguous == "hold":
+            if self.scenario.on_ambiguous == "hold" or (began_earlier and row.driver != self.scenario.driver):
                 self._refuse(row, error, last=True, token=answer.prepared.token)
             else:
                 self.river.failed(error)  # stays `sending` under its token: sent again, with the same name
         elif isinstance(error, InDoubt):  # stays `sending` until its folder is back or a person decides
             self.river.failed(error)
         elif isinstance(error, ItemFailed):
-            entrance.discard(answer.prepared)
             # What went out once perhaps must not go out again under another name.
             last = began_earlier and not answer.prepared.part
             self._refuse(row, error, last=last, token=answer.prepared.token)
+            entrance.discard(answer.prepared)  # last: of a row in `sending`, a part that is gone was renamed
         else:
             assert error is not None
             if not answer.prepared.part and not began_earlier:  # no part lies ready, and nothing ever went out

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ezcold_operators import cold
+from ezcold_operators.cold.base import Delivered
 from ezcold_operators.config.scenario import Scenario
-from ezcold_operators.errors import EzcoldError
+from ezcold_operators.errors import Ambiguous, EzcoldError, InDoubt
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import deliveries
 from ezcold_operators.rooms.base import River
@@ -45,6 +46,23 @@ def _finished(river: River, row: Any) -> bool:
         receipts = [(row, answer.receipt, row.final)]
         deliveries.sent(river.ledger, conn, river.run_id, river.id, receipts)
     return True
+
+
+def by_row(river: River, row: Any) -> Delivered:
+    """Finish what was begun by another driver than its scenario has now, by what its row remembers."""
+    scenario = _from_row(row)
+    if scenario is None:
+        text = _("{final} was perhaps sent by the driver {driver}, which {scenario} no longer has: look for it there, "
+                 "then dismiss it here if it is there, or replay it if it is not")  # fmt: skip
+        error = Ambiguous(text.format(final=row.final, driver=row.driver, scenario=row.scenario))
+        return Delivered(prepared(row), error=error)
+    try:
+        with cold.create(scenario).open(None) as entrance:
+            answer = entrance.recover(prepared(row), outgoing(river, row))
+    except EzcoldError as exc:
+        answer = Delivered(prepared(row), error=exc)
+    # Its old entrance says nothing of the new one, which others wait for.
+    return answer if answer.error is None else Delivered(prepared(row), error=InDoubt(str(answer.error)))
 
 
 def _from_row(row: Any) -> Scenario | None:
