@@ -9,7 +9,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, or_, select, text, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    tuple_,
+    union,
+)
 
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.ledger import Ledger
@@ -17,6 +30,7 @@ from ezcold_operators.ledger.people import Decision
 from ezcold_operators.ledger.tables import account, delivery, document, event, item
 
 PAGE = 50
+aliased_item = item.alias()
 _OPEN_ITEM, _OPEN_DELIVERY = text("item.state <> 'settled'"), text("delivery.state <> 'sent'")
 _HEX = frozenset("0123456789abcdef")
 
@@ -31,6 +45,11 @@ class Search:
     run_id: str = ""
     since: float | None = None
     until: float | None = None
+
+    @property
+    def dated(self) -> bool:
+        """Whether it asks for days."""
+        return self.since is not None or self.until is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,62 +122,80 @@ def sent_between(conn: Connection, start: float, end: float) -> dict[str, int]:
 def documents(
     conn: Connection, readable: Collection[str] | None, search: Search, before: int | None = None, limit: int = PAGE
 ) -> list[dict[str, Any]]:
-    """Documents that the search names, newest first, below the document id `before`; with their deliveries.
+    """Documents that the search names, newest first, after the document `before`; with their deliveries.
+
+    Newest is by when the item was taken where the search has days, else by id: each has an index.
 
     :param readable: None: all launchers.
     """
-    found: set[int] = set()
+    found: set[tuple[float, int]] = set()
     for query in _queries(search):
-        query = _bounded(query, readable, search, before)
-        found.update(conn.execute(query.limit(limit)).scalars())
-    ids = sorted(found, reverse=True)[:limit]
-    return described(conn, ids)
+        query = _bounded(_after(conn, query, search, before), readable, search)
+        found.update((float(row.stamp), int(row.id)) for row in conn.execute(query.limit(limit)))
+    return described(conn, [number for _stamp, number in sorted(found, reverse=True)[:limit]])
 
 
 def _queries(search: Search) -> list[Select[Any]]:
     """One query for each way in which the text can be meant: each has an index of its own."""
-    base = select(document.c.id).order_by(document.c.id.desc())
+    with_item = document.join(item, item.c.id == document.c.item_id)
+    if search.dated:
+        base = select(document.c.id, item.c.staged_at.label("stamp")).select_from(with_item)
+        base = base.order_by(item.c.staged_at.desc(), document.c.id.desc())
+    else:
+        base = select(document.c.id, literal_column("0").label("stamp")).order_by(document.c.id.desc())
     if not search.text:
         return [base]
-    like = "%" + clean(search.text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    named = base.where(document.c.name.ilike(like, escape="\\"))
-    fields: list[ColumnElement[bool]] = [
-        column.ilike(like, escape="\\") for column in (item.c.name, item.c.subject, item.c.sender)
+    of_item = base if search.dated else base.select_from(with_item)
+    queries = [
+        base.where(_holds(search.text, document.c.name)),
+        of_item.where(_holds(search.text, item.c.name, item.c.subject, item.c.sender)),
     ]
-    of_item = base.join(item, item.c.id == document.c.item_id).where(or_(*fields))
-    queries = [named, of_item]
     folded = search.text.lower()
     if len(folded) >= 8 and set(folded) <= _HEX:
         top = folded + "g"  # a range, which every collation's index can serve for these 16 letters
         queries.append(base.where(document.c.sha256 >= folded, document.c.sha256 < top))
-        queries.append(
-            base.where(
-                document.c.item_id.in_(select(item.c.id).where(item.c.sha256 >= folded, item.c.sha256 < top).limit(500))
-            )
-        )
+        taken = aliased_item.c
+        named = select(taken.id).where(taken.sha256 >= folded, taken.sha256 < top).limit(500)
+        queries.append(base.where(document.c.item_id.in_(named)))
     return queries
 
 
-def _bounded(query: Select[Any], readable: Collection[str] | None, search: Search, before: int | None) -> Select[Any]:
+def _holds(part: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a column has this part, in any case. SQLite, and PostgreSQL in the C locale, fold ASCII alone: accented
+    letters are looked for as typed, in small letters and in capitals.
+    """
+    wanted = {part} if part.isascii() else {part, part.lower(), part.upper()}
+    likes = ["%" + clean(one).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for one in wanted]
+    return or_(*(column.ilike(like, escape="\\") for column in columns for like in sorted(likes)))
+
+
+def _after(conn: Connection, query: Select[Any], search: Search, before: int | None) -> Select[Any]:
+    """What comes after a document in the order of the query."""
+    if before is None:
+        return query
+    if not search.dated:
+        return query.where(document.c.id < before)
+    owner = aliased_item.c
+    stamp = select(owner.staged_at).join(document, document.c.item_id == owner.id).where(document.c.id == before)
+    last = conn.execute(stamp).scalar_one_or_none()
+    return query if last is None else query.where(tuple_(item.c.staged_at, document.c.id) < (last, before))
+
+
+def _bounded(query: Select[Any], readable: Collection[str] | None, search: Search) -> Select[Any]:
     if readable is not None:
         query = query.where(document.c.launcher.in_(list(readable)))
     if search.launcher:
         query = query.where(document.c.launcher == search.launcher)
-    if before is not None:
-        query = query.where(document.c.id < before)
     if search.scenario:
         to = and_(delivery.c.document_id == document.c.id, delivery.c.scenario == search.scenario)
-        query = query.where(exists().where(to))
+        query = query.where(exists().where(to).correlate(document))
     if search.run_id:
         touched = select(event.c.item_id).where(event.c.launcher == search.launcher, event.c.run_id == search.run_id)
         query = query.where(document.c.item_id.in_(touched))
-    if search.since is not None or search.until is not None:
-        when: list[ColumnElement[bool]] = [item.c.id == document.c.item_id]
-        if search.since is not None:
-            when.append(item.c.staged_at >= search.since)
-        if search.until is not None:
-            when.append(item.c.staged_at < search.until)
-        query = query.where(exists().where(*when).correlate(document))
+    if search.since is not None:
+        query = query.where(item.c.staged_at >= search.since)
+    if search.until is not None:
+        query = query.where(item.c.staged_at < search.until)
     return query
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,21 @@ def folder_launcher(root: Path, name: str, **more: Any) -> dict[str, Any]:
     return plain | more
 
 
+MAIRIE = [
+    ("mairie_factures", "Factures fournisseurs", "imap", "INBOX", "factures"),
+    ("mairie_courrier", "10 - documentsclients", "imap", "Clients/Courrier", "clients"),
+    ("mairie_marches", "Marchés publics", "o365", "INBOX/Marchés", "clients"),
+    ("mairie_regie", "Régie de recettes", "pop", None, "factures"),
+]
+
+
+def mail_launcher(name: str, title: str, protocol: str, path: str | None, to: str) -> dict[str, Any]:
+    source = {"protocol": protocol, "connection": "o365_test" if protocol == "o365" else f"boite_{name}"}
+    source |= {"path": path} if path else {}
+    routes = [{"extensions": ["*"], "send_to": [to]}]
+    return {"launcher": name, "title": title, "schedule": "*/5 * * * *", "source": source, "routes": routes}
+
+
 def lay_out(root: Path) -> None:
     """Launchers, scenarios and documents on the disk, taken by the real river."""
     for name in scenarios(root):
@@ -114,6 +131,7 @@ def lay_out(root: Path) -> None:
         folder_launcher(root, "paie_secret", title="Paie"),
         folder_launcher(root, "archive_reprise", reprise={"by": "modified", "every": "month"}),
         folder_launcher(root, "douteux", mismatch="quarantine"),
+        *(mail_launcher(*one) for one in MAIRIE),
         {"launcher": "boite_o365", "title": "Boîte O365", "source": {"protocol": "o365", "connection": "o365_test"},
          "routes": [{"extensions": ["*"], "send_to": ["clients"]}]},
     ]  # fmt: skip
@@ -145,17 +163,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     take(root, "factures_scan", "manual__2026-11-24T10:00:00+00:00")
     take(root, "paie_secret", "manual__paie")
     take(root, "douteux", "manual__douteux")
-    port = free_port()
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "EZCOLD"))}
+    with serving(root) as running:
+        yield running
+
+
+def settings(root: Path, port: int) -> dict[str, str]:
+    """The environment of an Airflow of its own below `root`."""
     home = root / "airflow"
-    (root / "dags").mkdir()
-    home.mkdir()
-    (home / "passwords.json").write_text(json.dumps({name: name for name in USERS}))
-    (root / "dags" / "ezcold.py").write_text((ROOT / "dags" / "ezcold.py").read_text(encoding="utf-8"))
-    url = f"http://127.0.0.1:{port}"
-    env |= {
+    return {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
@@ -177,22 +194,39 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "NO_PROXY": "127.0.0.1,localhost",
         "PYTHONPATH": str(ROOT),
     }
+
+
+@contextmanager
+def serving(root: Path, more: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """An API server on the launchers below `root`, whose DAGs it has read."""
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "EZCOLD"))}
+    env |= settings(root, port) | dict(more or {})
+    for folder in (root / "dags", root / "airflow"):
+        folder.mkdir()
+    (root / "airflow" / "passwords.json").write_text(json.dumps({name: name for name in USERS}))
+    (root / "dags" / "ezcold.py").write_text((ROOT / "dags" / "ezcold.py").read_text(encoding="utf-8"))
     for words in (["db", "migrate"], ["dags", "reserialize"]):
         subprocess.run([sys.executable, "-m", "airflow", *words], env=env, check=True, capture_output=True, cwd=root)
+    url = env["AIRFLOW__API__BASE_URL"]
     with (root / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "api-server"], env=env, stdout=log, stderr=log, cwd=root,
+            [sys.executable, "-m", "airflow", "api-server"],
+            env=env,
+            stdout=log,
+            stderr=log,
+            cwd=root,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             wait_for(url, server, root / "server.log")
             yield Site(url, root, env)
         finally:
-            os.killpg(server.pid, 15)
+            os.killpg(server.pid, signal.SIGTERM)
             try:
                 server.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(server.pid, 9)
+                os.killpg(server.pid, signal.SIGKILL)
                 server.wait(20)
 
 

@@ -9,6 +9,7 @@ import html
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,14 +19,16 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.plugins.conftest import HOSTILE, ROOT, Site
+from ezcold_operators.ledger.events import Event, record
+from ezcold_operators.ledger.ledger import Ledger
+from tests.plugins.conftest import HOSTILE, MAIRIE, ROOT, Site, take
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.timeout(300)]
 
 SHOTS = Path(os.environ.get("EZCOLD_SCREENSHOTS") or ROOT / ".artifacts" / "screenshots")
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 LOOKING = (Path(__file__).parent / "looking.js").read_text(encoding="utf-8")
 PAGES = ["/launchers", "/launchers/factures_scan?name=Thumbs.db", "/launchers/casse", "/documents", "/quarantine",
@@ -116,8 +119,6 @@ def test_a_file_with_a_script_is_saved_not_shown(browser: Browser, site: Site) -
     folder = site.root / "in" / "factures_scan"
     svg = folder / "mechant.svg"
     svg.write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script></svg>')
-    from tests.plugins.conftest import take
-
     take(site.root, "factures_scan", "manual__svg")
     with visit(browser, site) as context:
         page, troubles = watched(context)
@@ -144,6 +145,39 @@ def test_inside_airflow_in_french_and_on_its_dag_page(browser: Browser, site: Si
         page.goto(f"{site.url}/dags/factures_scan/plugin/documents")
         expect(page.frame_locator("iframe").get_by_text("facture_2.pdf").first).to_be_visible()
         page.screenshot(path=SHOTS / "airflow-documents.png")
+        assert troubles == []
+
+
+def busy_month(site: Site) -> None:
+    """A month of deliveries, of launchers whose mailboxes are not here."""
+    with Ledger.open(f"sqlite:///{site.ledger}") as book, book.transaction("picture") as conn:
+        now = time.time()
+        for number, (name, *_rest) in enumerate(MAIRIE):
+            for day in range(30):
+                for _n in range((day * 7 + number * 5) % 11 if day % 7 < 5 else 0):
+                    record(conn, now - day * 86400 - 60, "picture", name, [Event("sent", detail="factures: x")])
+
+
+@pytest.mark.parametrize(("locale", "field"), [("fr-FR", "Nom ou chemin"), ("en-GB", "Name or path")])
+def test_the_picture_of_the_guide(browser: Browser, site: Site, locale: str, field: str) -> None:
+    if locale == "fr-FR":
+        busy_month(site)
+    with visit(browser, site, locale=locale, viewport={"width": 1280, "height": 560}) as context:
+        page, troubles = watched(context)
+        for name, *_rest in MAIRIE[:3]:
+            page.goto(f"{site.url}/ezcold/launchers/{name}")
+            resume = page.get_by_role("button", name=re.compile("Reprendre|Resume"))
+            if resume.count():
+                resume.click()
+                page.wait_for_url("**said=resumed")
+        page.goto(f"{site.url}/plugin/ezcold")
+        frame = page.frame_locator("iframe")
+        frame.get_by_label(field).fill("mairie")
+        frame.get_by_label(field).press("Enter")
+        expect(frame.locator("h1 small")).to_have_text("4")
+        expect(frame.locator("svg.bars")).to_have_count(4)
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / f"pages-{locale[:2]}.png")
         assert troubles == []
 
 
