@@ -109,7 +109,11 @@ def sweep(river: River) -> int:
         # Asked again inside the deleting transaction: nobody can begin to need it between the question and the deed.
         with river.ledger.transaction("stage.swept") as conn:
             river.ledger.serialise(conn, f"blob {sha256}")
-            if settling.blob_needed(conn, sha256) or now - path.stat().st_mtime < 24 * 3600:
+            try:
+                young = now - path.stat().st_mtime < 24 * 3600
+            except FileNotFoundError:  # another run sweeps too
+                return True
+            if young or settling.blob_needed(conn, sha256):
                 return True
             with step("stage.sweep_blob"):
                 path.unlink(missing_ok=True)
