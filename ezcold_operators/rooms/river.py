@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, LedgerUnavailable, Unavailable
+from ezcold_operators.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    EzcoldError,
+    LedgerUnavailable,
+    Unavailable,
+)
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.decode import decode
 from ezcold_operators.rooms.dispatch import dispatch
