@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
+from ezcold_operators.ledger import indexes
 from ezcold_operators.ledger.deliveries import OPEN
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.ledger import Ledger
@@ -197,20 +198,55 @@ def documents(conn: Connection, item_id: int | None = None, document_id: int | N
     return list(conn.execute(query.where(where).order_by(document.c.id)).all())
 
 
-def resend(ledger: Ledger, conn: Connection, by: Decision, row: Any, scenario: str) -> int:
-    """Owe a document to a scenario (again); the delivery's id. One that is on its way already is left alone."""
-    ledger.serialise(conn, f"judge {row.launcher}")
+def resend(
+    ledger: Ledger, conn: Connection, by: Decision, rows: Sequence[Any], scenario: str, index: bool | None = None
+) -> list[int]:
+    """Owe documents of one launcher to a scenario (again), with a new index if it wants one; ids of the deliveries.
+
+    One that is on its way already is left alone.
+
+    :param rows: of `documents`. :param index: None: the scenario wants none; True: one for the item.
+    """
+    launcher = rows[0].launcher
+    ledger.serialise(conn, f"judge {launcher}")
+    now = ledger.now(conn)
+    again = [row for row in rows if _owe(conn, now, row, scenario)]
+    owed = [{"document_id": row.id, "item_id": row.item_id, "scenario": scenario} for row in again
+            if row.role != indexes.ROLE]  # fmt: skip
+    known = _indexes(conn, rows, scenario)
+    if index is not None:
+        indexes.owe(conn, now, launcher, owed, {scenario: index})
+    fresh = {one: at for one, at in _indexes(conn, rows, scenario).items() if one not in known}
+    detail = f"{scenario}: {by.detail()}"
+    told = [(row.item_id, row.id) for row in again] + list(fresh.values())
+    record(conn, now, by.run_id, launcher, [Event("resent", item_id, one, detail) for item_id, one in told])
+    mine = delivery.c.document_id.in_([row.id for row in rows]) & (delivery.c.scenario == scenario)
+    ids = conn.execute(select(delivery.c.id).where(mine).order_by(delivery.c.id)).scalars()
+    return [*ids, *fresh]
+
+
+def _owe(conn: Connection, now: float, row: Any, scenario: str) -> bool:
     where = (delivery.c.document_id == row.id) & (delivery.c.scenario == scenario)
     found = conn.execute(select(delivery.c.id, delivery.c.state).where(where).with_for_update()).first()
-    now = ledger.now(conn)
     if found is None:
         values = {"document_id": row.id, "item_id": row.item_id, "launcher": row.launcher, "scenario": scenario}
         conn.execute(insert(delivery).values(**values, state="owed", owed_at=now))
-    elif found.state not in OPEN:
+        return True
+    if found.state not in OPEN:
         conn.execute(update(delivery).where(where).values(**UNSENT, owed_at=now))
-    events = [Event("resent", row.item_id, row.id, f"{scenario}: {by.detail()}")]
-    record(conn, now, by.run_id, row.launcher, events)
-    return int(conn.execute(select(delivery.c.id).where(where)).scalar_one())
+    return found.state not in OPEN
+
+
+def _indexes(conn: Connection, rows: Sequence[Any], scenario: str) -> dict[int, tuple[int, int]]:
+    """Index deliveries of these items to a scenario: (item, document) by id."""
+    query = (
+        select(delivery.c.id, delivery.c.item_id, delivery.c.document_id)
+        .join(document, document.c.id == delivery.c.document_id)
+        .where(delivery.c.item_id.in_({row.item_id for row in rows}), delivery.c.scenario == scenario,
+               document.c.role == indexes.ROLE)
+        .order_by(delivery.c.id)
+    )  # fmt: skip
+    return {row.id: (row.item_id, row.document_id) for row in conn.execute(query)}
 
 
 def _locked(ledger: Ledger, conn: Connection, item_id: int) -> Any:

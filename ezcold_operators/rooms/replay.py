@@ -14,7 +14,7 @@ from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.errors import ConfigurationError, ItemFailed, StageUnavailable
 from ezcold_operators.i18n import _
-from ezcold_operators.ledger import history, people
+from ezcold_operators.ledger import history, indexes, people
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.ledger.people import Decision
 from ezcold_operators.rooms.base import River
@@ -102,21 +102,25 @@ def resend(
     :param rows: of `people.documents`.
     :raises ItemFailed: the bytes of one are gone: nothing is owed then. :raises ScenarioUnavailable: it stays owed.
     """
-    for row in rows:
+    came = [row for row in rows if row.role != indexes.ROLE]  # of a whole item, its indexes are made anew
+    for row in came:
         restore(stage, settings.home, row)
-    ids: dict[str, list[int]] = {}
-    for row in rows:
-        with ledger.transaction("people.resent") as conn:
-            ids.setdefault(row.launcher, []).append(people.resend(ledger, conn, by, row, scenario.id))
-    sent = 0
+    by_launcher: dict[str, list[Any]] = {}
+    for row in came or rows:
+        by_launcher.setdefault(row.launcher, []).append(row)
+    index = None if scenario.index == "none" else scenario.group
+    sent = owed = 0
     errors: list[str] = []
-    for launcher, deliveries in ids.items():
+    for launcher, some in by_launcher.items():
+        with ledger.transaction("people.resent") as conn:
+            deliveries = people.resend(ledger, conn, by, some, scenario.id, index)
+        owed += len(deliveries)
         river = River(
             ledger, stage, stand_in(launcher, scenario.id), {scenario.id: scenario}, by.run_id, settings, credentials
         )
         sent += int(dispatch(river, scenario.id, only=deliveries)["sent"])
         errors += river.errors
-    return {"scenario": scenario.id, "resent": len(rows), "sent": sent, "errors": errors}
+    return {"scenario": scenario.id, "resent": owed, "sent": sent, "errors": errors}
 
 
 def stand_in(launcher: str, scenario: str) -> Launcher:
