@@ -6,7 +6,7 @@ Reads local files only: no Connection, no network. One bad file never hides the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,14 +100,19 @@ def _unknown(path: Path, parsed: Parsed, scenarios: Mapping[str, Scenario]) -> I
                 yield Problem(path, parsed.line(("routes", i, "send_to", k)), text + hint)
 
 
-def load_directory(folder: Path | str, scenarios: Mapping[str, Scenario] | None = None) -> list[Loaded]:
+def load_directory(
+    folder: Path | str,
+    scenarios: Mapping[str, Scenario] | None = None,
+    read: Callable[[Path, Mapping[str, Scenario] | None], Loaded] = read_launcher,
+) -> list[Loaded]:
     """Read every launcher of a directory, by file name, and check them against each other.
 
     An id that is written in two files stays with the file that is named like it (else with the first).
 
+    :param read: how one file is read: a server that looks again and again keeps those that did not change.
     :raises ConfigurationError: the directory cannot be read. Never for a bad file: that is in its `errors`.
     """
-    loaded = [read_launcher(path, scenarios) for path in launcher_files(Path(folder))]
+    loaded = [read(path, scenarios) for path in launcher_files(Path(folder))]
     return _together(loaded)
 
 

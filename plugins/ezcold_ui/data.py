@@ -26,6 +26,7 @@ from ezcold_ui.language import current
 
 _lock = threading.Lock()
 _ledgers: dict[str, Ledger] = {}
+_files: dict[Any, Loaded] = {}
 _shelves: dict[tuple[Any, ...], Shelf] = {}
 
 
@@ -97,7 +98,7 @@ def shelf(where: Settings | None = None) -> Shelf:
     with _lock:
         found = _shelves.get(key)
     if found is None:
-        found = _read(folder, scenarios_file)
+        found = _read(folder, scenarios_file, key[2])
         with _lock:
             for old in [k for k in _shelves if k[:2] == key[:2]]:
                 del _shelves[old]
@@ -116,7 +117,7 @@ def _signature(files: list[Path]) -> tuple[tuple[str, int, int, int], ...]:
     return tuple(found)
 
 
-def _read(folder: Path, scenarios_file: Path) -> Shelf:
+def _read(folder: Path, scenarios_file: Path, against: Any) -> Shelf:
     trouble = ""
     scenarios: dict[str, Scenario] = {}
     try:
@@ -124,7 +125,19 @@ def _read(folder: Path, scenarios_file: Path) -> Shelf:
     except ConfigurationError as error:
         trouble = str(error)
     entries: dict[str, Entry] = {}
-    loaded = loader.load_directory(folder, None if trouble else scenarios)
+    files: dict[Any, Loaded] = {}
+
+    def read(path: Path, known: Mapping[str, Scenario] | None) -> Loaded:
+        """The file as it was read before, if neither it nor the scenarios changed."""
+        key = (current(), against, _signature([path]))
+        files[key] = _files.get(key) or loader.read_launcher(path, known)
+        return files[key]
+
+    loaded = loader.load_directory(folder, None if trouble else scenarios, read)
+    with _lock:
+        for old in [key for key in _files if key[0] == current()]:
+            del _files[old]
+        _files.update(files)
     for one in sorted(loaded, key=lambda one: (one.path.stem != one.id, one.path.name)):
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", one.id)[:200] if one.launcher is None else one.id
         if name in entries:
