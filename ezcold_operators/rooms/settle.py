@@ -44,7 +44,8 @@ def summary(river: River) -> dict[str, Any]:
     with river.ledger.read() as conn:
         counts = history.run_counts(conn, river.id, river.run_id)
         reasons = history.quarantined_reasons(conn, river.id, river.run_id)
-    errors = [*river.errors, *(reason for reason in reasons if reason not in river.errors)]
+    # A refused delivery quarantines its item with the scenario's id before the same sentence: one cause, said once.
+    errors = [*river.errors, *(reason for reason in reasons if not reason.endswith(tuple(river.errors)))]
     return {"launcher": river.id, **counts, "errors": errors}
 
 
@@ -106,6 +107,7 @@ class _Settling:
                 else:
                     what = after.action if outcome.state == "done" else "gone"
                     done.append((row.id, what, outcome.detail))
+                lease.check()
         finally:
             self._write(done)
             if any(what == "gone" for _id, what, _detail in done):
