@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import random
 import signal
 import termios
 import threading
@@ -17,6 +18,7 @@ from ezcold_operators.ledger import pages, people
 from ezcold_operators.ledger.accounts import Account, AccountStore
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.rooms import prune, replay
+from tests.servers.dovecot import Mailbox
 
 
 def replace_folder(path: str) -> None:
@@ -35,6 +37,16 @@ def dismiss_all(ledger_url: str, launcher: str) -> None:
         with ledger.read() as conn:
             chosen = people.unfinished(conn, launcher)
         assert replay.dismiss(ledger, people.Decision("person", "anne", "not ours"), chosen, owed=True)
+
+
+def renumber(home: str, seed: int, how: str) -> None:
+    """What a mail server does that was restored ("another validity"), or that lost its index ("other UIDs")."""
+    box = Mailbox(Path(home), "", "")
+    lines = len((box.folder() / "dovecot-uidlist").read_text().splitlines()) - 1
+    if how == "another validity":
+        box.edit_uids(validity=box.validity() + 1000)
+    else:
+        box.edit_uids(order=random.Random(seed).sample(range(lines), lines))
 
 
 def kill_decoder() -> None:
