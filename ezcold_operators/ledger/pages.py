@@ -217,6 +217,17 @@ def described(conn: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
     return [rows[i] for i in ids if i in rows]
 
 
+def contents(conn: Connection, item_ids: Sequence[int], limit: int = 20) -> dict[int, list[tuple[str | None, int]]]:
+    """(name, size) of what was found in each item, at most so many an item."""
+    found: dict[int, list[tuple[str | None, int]]] = {}
+    query = select(document.c.item_id, document.c.name, document.c.size).where(document.c.item_id.in_(item_ids))
+    for row in conn.execute(query.order_by(document.c.id)):
+        mine = found.setdefault(row.item_id, [])
+        if len(mine) < limit:
+            mine.append((row.name, row.size))
+    return found
+
+
 def launcher_of(conn: Connection, item_ids: Sequence[int]) -> dict[int, str]:
     """The launcher of each item that there is."""
     query = select(item.c.id, item.c.launcher).where(item.c.id.in_(item_ids))

@@ -39,7 +39,12 @@ def show(
     with data.ledger().read() as conn:
         ids = pages.quarantine(conn, None if mine >= set(known) else mine, launcher, bound, PAGE + 1)
         found = {one["id"]: one for one in people.describe(conn, ids[:PAGE])}
-    items = [found[i] | {"advice": advice(found[i])} for i in ids[:PAGE] if i in found]
+        inside = pages.contents(conn, ids[:PAGE])
+    items = [
+        found[i] | {"advice": advice(found[i]), "reason": own_reason(found[i]), "inside": inside.get(i, [])}
+        for i in ids[:PAGE]
+        if i in found
+    ]
     editable = {name: who.may_edit(name) for name in {one["launcher"] for one in items}}
     return page(
         request, who, "quarantine.html", status, items=items, editable=editable, names=sorted(mine), error=error,
@@ -47,6 +52,12 @@ def show(
         scenarios=sorted(data.shelf().scenarios), said=request.query_params.get("said", ""),
         done=request.query_params.get("done", ""), left=request.query_params.get("left", ""),
     )  # fmt: skip
+
+
+def own_reason(one: dict[str, Any]) -> str:
+    """The item's reason, where no document of it says the same."""
+    reason = str(one["reason"])
+    return "" if reason in {d["reason"] for d in one["documents"]} else reason
 
 
 def advice(one: dict[str, Any]) -> str:

@@ -21,6 +21,8 @@ from cryptography.fernet import Fernet
 
 from ezcold_operators.config.loader import load_launcher, load_scenarios
 from ezcold_operators.config.settings import Settings
+from ezcold_operators.ledger.events import Event, record
+from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.river import Run
 from tests.airflow_runs import write
@@ -156,6 +158,16 @@ def take(root: Path, name: str, run_id: str) -> None:
         Run(river).rooms()
 
 
+def busy_month(root: Path) -> None:
+    """A month of deliveries, of launchers whose mailboxes are not here."""
+    with Ledger.open(f"sqlite:///{root}/home/ledger.db") as book, book.transaction("picture") as conn:
+        now = time.time()
+        for number, (name, *_rest) in enumerate(MAIRIE):
+            for day in range(30):
+                for _n in range((day * 7 + number * 5) % 11 if day % 7 < 5 else 0):
+                    record(conn, now - day * 86400 - 60, "picture", name, [Event("sent", detail="factures: x")])
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     root = tmp_path_factory.mktemp("pages")
@@ -163,6 +175,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     take(root, "factures_scan", "manual__2026-11-24T10:00:00+00:00")
     take(root, "paie_secret", "manual__paie")
     take(root, "douteux", "manual__douteux")
+    busy_month(root)
     with serving(root) as running:
         yield running
 

@@ -9,7 +9,6 @@ import html
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,8 +18,6 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from ezcold_operators.ledger.events import Event, record
-from ezcold_operators.ledger.ledger import Ledger
 from tests.plugins.conftest import HOSTILE, MAIRIE, ROOT, Site, take
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.timeout(300)]
@@ -148,20 +145,8 @@ def test_inside_airflow_in_french_and_on_its_dag_page(browser: Browser, site: Si
         assert troubles == []
 
 
-def busy_month(site: Site) -> None:
-    """A month of deliveries, of launchers whose mailboxes are not here."""
-    with Ledger.open(f"sqlite:///{site.ledger}") as book, book.transaction("picture") as conn:
-        now = time.time()
-        for number, (name, *_rest) in enumerate(MAIRIE):
-            for day in range(30):
-                for _n in range((day * 7 + number * 5) % 11 if day % 7 < 5 else 0):
-                    record(conn, now - day * 86400 - 60, "picture", name, [Event("sent", detail="factures: x")])
-
-
 @pytest.mark.parametrize(("locale", "field"), [("fr-FR", "Nom ou chemin"), ("en-GB", "Name or path")])
 def test_the_picture_of_the_guide(browser: Browser, site: Site, locale: str, field: str) -> None:
-    if locale == "fr-FR":
-        busy_month(site)
     with visit(browser, site, locale=locale, viewport={"width": 1280, "height": 560}) as context:
         page, troubles = watched(context)
         for name, *_rest in MAIRIE[:3]:
