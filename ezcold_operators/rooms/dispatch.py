@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -160,6 +161,12 @@ class _Dispatch:
         except EzcoldError as exc:
             for one in ready:
                 entrance.discard(one)
+            if len(rows) > 1 and _no_room(exc):  # there may be room for fewer
+                middle = len(rows) // 2
+                self._pay_batch(entrance, rows[:middle])
+                if self.trouble is None:
+                    self._pay_batch(entrance, rows[middle:])
+                return
             self._give_up([row.id for row in rows], exc)
             return
         with self.river.ledger.transaction("dispatch.sending") as conn:
@@ -231,6 +238,11 @@ class _Dispatch:
         self.trouble = error
         with self.river.ledger.transaction("dispatch.unsent") as conn:
             deliveries.back_to_owed(conn, ids, str(error))
+
+
+def _no_room(exc: EzcoldError) -> bool:
+    cause = exc.__cause__
+    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _at_once(entrance: Entrance) -> int:
