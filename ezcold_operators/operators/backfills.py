@@ -17,6 +17,20 @@ from ezcold_operators.i18n import _
 
 LOCKED = "database is locked"
 ATTEMPTS = 8
+AIRFLOW = """
+import sys
+from airflow import settings
+from sqlalchemy import event
+if settings.engine is None:
+    settings.initialize()
+if settings.engine.dialect.name == "sqlite":
+    event.listen(settings.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+from airflow.__main__ import main
+sys.argv = ["airflow", *sys.argv[1:]]
+main()
+"""
+"""The command `airflow`. On SQLite its transactions take the write lock as they begin: it reads before it writes, and a
+scheduler that writes in between is a lock that no waiting resolves."""
 
 
 def airflow_is_here() -> bool:
@@ -59,7 +73,7 @@ def create(dag_id: str, start: datetime, end: datetime, parallel: int, again: bo
         "backfill", "create", "--dag-id", dag_id, "--from-date", start.isoformat(), "--to-date", end.isoformat(),
         "--max-active-runs", str(parallel), "--reprocess-behavior", "completed" if again else "none",
     ]  # fmt: skip
-    said = _patiently([sys.executable, "-m", "airflow", *words])
+    said = _patiently([sys.executable, "-c", AIRFLOW, *words])
     if said is None:
         return
     if "AlreadyRunningBackfill" in said:
