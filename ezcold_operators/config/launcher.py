@@ -252,10 +252,10 @@ class Launcher(Model):
     source: SourceConfig = Field(
         title="Source", description="Where documents come from.\n\nD'où viennent les documents."
     )
-    take: tuple[Literal["attachments", "message"], ...] = Field(
+    take: tuple[Literal["attachments", "message", "body"], ...] = Field(
         default=("attachments",),
-        description="Mail only: attachments, message (the mail itself, .eml), or both."
-        "\n\nMessagerie : pièces jointes, le mail lui-même, ou les deux.",
+        description="Mail only, one or several: attachments, message (the mail itself, .eml), body (its text, .html or "
+        ".txt).\n\nMessagerie : pièces jointes, le mail lui-même (.eml), son texte (.html, .txt).",
     )
     unpack: tuple[UNPACK, ...] = Field(
         default=(),

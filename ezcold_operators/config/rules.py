@@ -156,7 +156,7 @@ def is_timezone(name: str) -> bool:
 def _mail_only(launcher: Launcher) -> Iterator[Finding]:
     if launcher.source.protocol in MAIL:
         if not launcher.take:
-            yield ("take",), _("nothing is taken: write attachments, message, or both")
+            yield ("take",), _("nothing is taken: write attachments, message, body, or several of them")
     elif launcher.take != ("attachments",):
         yield ("take",), _("`take` is for mails, a file is its own document: leave it out")
 

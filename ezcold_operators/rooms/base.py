@@ -131,6 +131,7 @@ def decode_options(launcher: Launcher, name: str, keys: Keys | None = None) -> O
         name=name.rsplit("/", 1)[-1],
         unpack=tuple(launcher.unpack),
         want_message="message" in launcher.take,
+        want_body="body" in launcher.take,
         validate_xsd=launcher.validate_xsd,
         limits=Limits(limits.max_item_mb, limits.max_documents, limits.max_depth, limits.max_ratio),
         passwords=keys.passwords if keys else (),
