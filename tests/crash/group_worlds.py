@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 import zipfile
 from collections import Counter
 from typing import Any
@@ -63,7 +64,7 @@ class EzgedWorld(GroupWorld):
 
             EzgedWorld.server = until_exit.enter_context(ezged_server())
             EzgedWorld.server.state.most_sessions = 1_000  # killed processes leave theirs behind
-        waitdir = f"w{self.random.randrange(1 << 60):x}"
+        waitdir = f"w{uuid.uuid4().hex}"  # worlds of one seed share the server
         self.uploaded: dict[str, bytes] = self.server.files.setdefault(waitdir, {})
         self.server.state.waitdirs.add(waitdir)
         self.driver = self.driver.format(waitdir=waitdir)

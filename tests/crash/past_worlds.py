@@ -229,7 +229,7 @@ class OldStageWorld(BackupWorld):
         (self.home / "stage" / "swept").unlink()
         name, data = self.pdf()
         (self.inbox / f"later {name}").write_bytes(data)
-        assert zygote.run([self.job(), self.job()]) == [0, 0], self.output()
+        assert zygote.run([self.job()]) == [0], self.output()
 
     def check(self) -> None:
         super().check()
@@ -281,8 +281,10 @@ class MailGoneWorld(ImapWorld):
         return left if len(set(moved)) == len(moved) == self.items - self.taken else [*left, f"{len(moved)} moved"]
 
 
-WORLDS: list[type[World]] = [
-    LostBytesWorld, LostDocumentsWorld, GoneScenarioWorld, RenamedWorld, DeadDecoderWorld, FullEntranceWorld,
-    CutPartsWorld, RenamedPartsWorld, ReplacedPartsWorld, DismissedWorld, OldStageWorld, BlockedTargetWorld,
+PASTS: list[type[World]] = [
+    LostBytesWorld, LostDocumentsWorld, GoneScenarioWorld, RenamedWorld, DeadDecoderWorld, OldStageWorld,
+]  # fmt: skip
+PLACES: list[type[World]] = [
+    FullEntranceWorld, CutPartsWorld, RenamedPartsWorld, ReplacedPartsWorld, DismissedWorld, BlockedTargetWorld,
     HalfClaimWorld,
 ]  # fmt: skip

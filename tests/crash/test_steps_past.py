@@ -7,17 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.crash.killing import kill_everywhere
-from tests.crash.past_worlds import WORLDS, MailGoneWorld
+from tests.crash.past_worlds import PASTS
 from tests.crash.world import World, Zygote
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("kind", WORLDS)
+@pytest.mark.parametrize("kind", PASTS)
 def test_killed_at_each_step(kind: type[World], zygote: Zygote, tmp_path: Path) -> None:
     kill_everywhere(zygote, kind, tmp_path)
-
-
-@pytest.mark.dovecot
-def test_mails_gone(zygote: Zygote, dovecot: None, tmp_path: Path) -> None:
-    kill_everywhere(zygote, MailGoneWorld, tmp_path)
