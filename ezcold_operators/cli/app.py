@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -32,6 +33,9 @@ def exit_code(error: EzcoldError) -> int:
 def run() -> None:
     """Run the command line; errors of ours are a sentence, not a traceback."""
     quiet_logs()
+    for stream in (sys.stdout, sys.stderr):  # names come from strangers: one that cannot be shown is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except EzcoldError as exc:

@@ -23,6 +23,7 @@ from ezcold_operators.errors import ItemFailed
 from ezcold_operators.filtering import Candidate
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import items
+from ezcold_operators.ledger.engine import normalise
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.rooms.base import decode_options, ledger_url, make_source
 from ezcold_operators.sources.base import Listed, Session
@@ -58,7 +59,8 @@ def plan(file: Path, as_json: bool) -> int:
 def _ledger(settings: Settings, folder: Path) -> str:
     """The ledger's URL; an empty one of our own where there is none yet: a dry run makes none."""
     url = ledger_url(settings, resolve)
-    absent = url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+    parsed = normalise(url)
+    absent = parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
     return f"sqlite:///{folder / 'ledger.db'}" if absent else url
 
 

@@ -56,6 +56,8 @@ def normalise(url: str) -> URL:
         raise ConfigurationError(
             _("the ledger can be on SQLite or PostgreSQL, not on {name}").format(name=parsed.get_backend_name())
         )
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ConfigurationError(_("the ledger must be a file: an SQLite database in memory forgets what it owes"))
     return parsed
 
 
@@ -74,9 +76,7 @@ def open_engine(url: str, mounts: Path = Path("/proc/self/mounts")) -> Engine:
     parsed = normalise(url)
     if parsed.get_backend_name() == "postgresql":
         return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-    if not parsed.database or parsed.database == ":memory:":
-        raise ConfigurationError(_("the ledger must be a file: an SQLite database in memory forgets what it owes"))
-    path = Path(parsed.database).absolute()
+    path = Path(str(parsed.database)).absolute()
     kind = file_system(path, mounts)
     if kind in NETWORK_FILE_SYSTEMS:
         raise ConfigurationError(
