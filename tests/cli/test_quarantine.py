@@ -6,9 +6,11 @@ import os
 import shutil
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from tests.airflow_runs import write
 from tests.cli.place import PDF, Place
 
 BROKEN = b"PK\x03\x04" + b"\xff" * 200
@@ -234,6 +236,28 @@ def test_an_old_document_goes_to_a_scenario_that_never_had_it(place: Place) -> N
     (place.root / "away").rename(place.waiting["clients"])
     assert place.run()["sent"] == {"clients": 1}
     assert (place.arrived("clients"), listed(place)) == (["a.pdf"], [])
+
+
+@pytest.mark.parametrize("group", [False, True])
+def test_a_scenario_that_wants_an_index_gets_a_new_one_with_what_is_resent(place: Place, group: bool) -> None:
+    scenarios = {
+        name: {"driver": "folder", "path": str(folder), "parts": str(place.root / "parts"), "index": "json"}
+        for name, folder in place.waiting.items()
+    }
+    scenarios["clients"] = {**scenarios["clients"], "group": group}
+    write(place.root / "scenarios.yaml", {"scenarios": scenarios})
+    place.put("a.pdf")
+    assert place.run()["sent"] == {"factures": 2}
+    (known,) = place.call("why", "--json", "a.pdf").json()
+    place.waiting["clients"].rename(place.root / "away")
+    assert place.call("resend", known["item"]["id"], "--to", "clients").code == 3
+    assert place.run()["owed"] == 2  # the document and its index; the launcher is not affiliated, a person asked
+    (place.root / "away").rename(place.waiting["clients"])
+    assert place.run()["sent"] == {"clients": 2}
+    assert [Path(name).suffix for name in place.arrived("clients")] == [".json", ".pdf"]
+    assert place.call("resend", known["item"]["id"], "--to", "clients").code == 0
+    assert [Path(name).suffix for name in place.arrived("clients")] == [".json", ".json", ".pdf", ".pdf"]
+    assert listed(place) == []
 
 
 def test_bytes_that_left_the_stage_come_from_the_backup_or_are_missed(place: Place) -> None:
