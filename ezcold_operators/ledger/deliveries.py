@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -241,3 +241,12 @@ def names_part(conn: Connection, part: str) -> bool:
     """Some delivery that is not done with names this part."""
     query = select(delivery.c.id).where(delivery.c.part == part, delivery.c.state.not_in(CLOSED)).limit(1)
     return conn.execute(query).first() is not None
+
+
+def bytes_gone(conn: Connection, item_id: int, reason: str, has: Callable[[str], bool]) -> None:
+    """What is owed of this item and has no bytes any more waits for a person with it."""
+    query = select(delivery.c.id, document.c.sha256).join(document, document.c.id == delivery.c.document_id)
+    rows = conn.execute(query.where(delivery.c.item_id == item_id, delivery.c.state == "owed")).all()
+    lost = [row.id for row in rows if not has(row.sha256)]
+    values = {"state": "quarantined", "last_error": clean(reason), "claimed_by": None, "claimed_until": None}
+    conn.execute(update(delivery).where(delivery.c.id.in_(lost), delivery.c.state == "owed").values(values))

@@ -69,9 +69,24 @@ def revive(conn: Connection, launcher: str, has: Callable[[str], bool]) -> None:
 
 
 def any_missing(conn: Connection, launcher: str) -> bool:
-    """Some item's bytes must be fetched again: marks must not be trusted to skip it."""
-    query = select(item.c.id).where(item.c.launcher == launcher, item.c.state == "missing").limit(1)
-    return conn.execute(query).first() is not None
+    """Some item's bytes must be fetched again."""
+    return bool(missing(conn, launcher))
+
+
+def missing(conn: Connection, launcher: str) -> list[int]:
+    """Items whose bytes must be fetched again: marks must not be trusted to skip them."""
+    query = select(item.c.id).where(item.c.launcher == launcher, item.c.state == "missing")
+    return list(conn.execute(query).scalars())
+
+
+def still_missing(conn: Connection, item_ids: Sequence[int]) -> list[Any]:
+    """Those of these items that nobody has read meanwhile."""
+    columns = (item.c.id, item.c.source_key, item.c.fingerprint, item.c.sha256)
+    found: list[Any] = []
+    for start in range(0, len(item_ids), 500):
+        some = item.c.id.in_(item_ids[start : start + 500])
+        found += conn.execute(select(*columns).where(some, item.c.state == "missing").with_for_update()).all()
+    return found
 
 
 def marks(conn: Connection, launcher: str) -> dict[str, str]:
@@ -230,4 +245,5 @@ def lost(conn: Connection, item_ids: Iterable[int], has: Callable[[str], bool]) 
     """Documents of these items are gone from the stage: decode again what is still there, fetch the rest again."""
     for row in conn.execute(select(item.c.id, item.c.sha256).where(item.c.id.in_(list(item_ids)))).all():
         state = "staged" if row.sha256 and has(row.sha256) else "missing"
-        conn.execute(update(item).where(item.c.id == row.id).values(state=state))
+        living = (item.c.id == row.id) & (item.c.state != "quarantined")
+        conn.execute(update(item).where(living).values(state=state))

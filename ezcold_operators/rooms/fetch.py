@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,8 @@ from ezcold_operators.sources.base import Listed, Session, Taken, Window
 
 BATCH_ITEMS = 200
 BATCH_BYTES = 16_000_000
+UNREADABLE = "unreadable"
+"""A source's fingerprint for what stands there and cannot be read just now."""
 ROUND_ITEMS = 20_000
 """So many unknown items are held in memory at most; the rest is listed again."""
 
@@ -40,7 +42,8 @@ def _take_all(river: River, session: Session, window: Window | None) -> None:
     left = river.launcher.limits.per_run
     while left is None or left > 0:
         with river.ledger.read() as conn:
-            marks = {} if window or items.any_missing(conn, river.id) else items.marks(conn, river.id)
+            missing = items.missing(conn, river.id)
+            marks = {} if window or missing else items.marks(conn, river.id)
         cap = ROUND_ITEMS if left is None else min(left, ROUND_ITEMS)
         unknown = list(islice(_unknown(river, session.list(marks, window)), cap + 1))
         more, unknown = len(unknown) > cap, unknown[:cap]
@@ -52,6 +55,8 @@ def _take_all(river: River, session: Session, window: Window | None) -> None:
         if more:
             return
         new_marks = session.marks()  # says it, now that all else is taken, when something could not be listed
+        if missing and window is None:
+            _give_up(river, missing, unknown)
         if whole and window is None:
             with river.ledger.transaction("fetch.marks") as conn:
                 items.save_marks(conn, river.id, new_marks)
@@ -59,6 +64,22 @@ def _take_all(river: River, session: Session, window: Window | None) -> None:
     if window is not None:  # no later run would take the rest of its interval
         text = _("limits.per_run ({n}) is reached and its interval is not empty: clear this run to take more of it")
         river.failed(text.format(n=river.launcher.limits.per_run))
+
+
+def _give_up(river: River, missing: Sequence[int], unknown: Sequence[Listed]) -> None:
+    """Items whose bytes are gone here and that a whole listing does not show any more: only a person can help."""
+    there = {(listed.key, listed.fingerprint) for listed in unknown}
+    unreadable = {listed.key for listed in unknown if listed.fingerprint == UNREADABLE}
+    reason = _("its bytes are lost from the stage, and it is not at its source any more: "
+               "put it back there and replay it, or dismiss it")  # fmt: skip
+    with river.ledger.transaction("fetch.gone") as conn:
+        rows = items.still_missing(conn, missing)
+        gone = [row.id for row in rows
+                if (row.source_key, row.fingerprint) not in there and row.source_key not in unreadable
+                and not (row.sha256 and river.stage.has(row.sha256))]  # fmt: skip
+        for item_id in gone:
+            deliveries.bytes_gone(conn, item_id, reason, river.stage.has)
+            items.quarantine(conn, river.ledger.now(conn), river.run_id, river.id, item_id, reason)
 
 
 def _unknown(river: River, listing: Iterator[Listed]) -> Iterator[Listed]:

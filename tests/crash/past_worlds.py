@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ezcold_operators.stage import Stage
 from tests.crash.group_worlds import GroupWorld
 from tests.crash.mail_worlds import ImapWorld
 from tests.crash.world import BackupWorld, FolderWorld, World, Zygote
@@ -47,6 +48,29 @@ class LostBytesWorld(PastWorld):
         self.die(zygote, "decode.claim")
         for blob in self.blobs()[::2]:
             blob.unlink()
+
+
+class LostAndGoneWorld(PastWorld):
+    """Bytes are lost here, and at their source too: a person hears of it, and everything else goes on."""
+
+    own = ("fetch.gone",)
+    codes = frozenset({0, 1})
+
+    def past(self, zygote: Zygote) -> None:
+        self.die(zygote, "decode.claim")
+        gone = [file for file in self.inbox.rglob("*.pdf")][::2]
+        for file in gone:
+            sha = hashlib.sha256(file.read_bytes()).hexdigest()
+            Stage(self.home / "stage").path(sha).unlink()
+            file.unlink()
+            del self.wanted[sha]
+        self.items -= len(gone)
+        assert zygote.run([self.job()]) == [1], self.output()
+
+    def check(self) -> None:
+        super().check()
+        states = Counter(row[0] for row in self.rows("SELECT state FROM item"))
+        assert states == {"settled": self.items + 1, "quarantined": type(self).items - self.items}
 
 
 class LostDocumentsWorld(GroupWorld):
@@ -220,8 +244,7 @@ class OldStageWorld(BackupWorld):
         os.utime(path, (then, then))
 
     def blob(self, data: bytes) -> Path:
-        sha = hashlib.sha256(data).hexdigest()
-        return self.home / "stage" / "blobs" / sha[:2] / sha
+        return Stage(self.home / "stage").path(hashlib.sha256(data).hexdigest())
 
     def finish(self, zygote: Zygote) -> None:
         """Sweeping has time: the stage's is done every few hours, that of parts when the scenario gets something."""
@@ -282,7 +305,8 @@ class MailGoneWorld(ImapWorld):
 
 
 PASTS: list[type[World]] = [
-    LostBytesWorld, LostDocumentsWorld, GoneScenarioWorld, RenamedWorld, DeadDecoderWorld, OldStageWorld,
+    LostBytesWorld, LostAndGoneWorld, LostDocumentsWorld, GoneScenarioWorld, RenamedWorld, DeadDecoderWorld,
+    OldStageWorld,
 ]  # fmt: skip
 PLACES: list[type[World]] = [
     FullEntranceWorld, CutPartsWorld, RenamedPartsWorld, ReplacedPartsWorld, DismissedWorld, BlockedTargetWorld,
