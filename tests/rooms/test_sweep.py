@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ezcold_operators.rooms import backup
 from ezcold_operators.rooms.base import River
+from ezcold_operators.stage import Stage
 from ezcold_operators.steps import Moment, observe
 from tests.rooms.house import PDF, House
 
@@ -24,7 +25,7 @@ def test_a_blob_that_another_run_swept_first(tmp_path: Path) -> None:
     blobs = []
     for n in range(3):
         sha = hashlib.sha256(bytes([n])).hexdigest()
-        blobs.append(stage / "blobs" / sha[:2] / sha)
+        blobs.append(Stage(stage).path(sha))
         blobs[-1].parent.mkdir(exist_ok=True)
         blobs[-1].write_bytes(bytes([n]))
         os.utime(blobs[-1], (then, then))
