@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from ezcold_operators import i18n
@@ -74,6 +75,7 @@ def application() -> FastAPI:
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(EzcoldError, _troubled)
+    app.add_exception_handler(OperationalError, _busy)
     app.add_exception_handler(Exception, _failed)
     app.add_api_route("/static/{name}", static, methods=["GET"])
     for module in (launchers, editor, work, documents, quarantine, accounts, reprise):
@@ -110,6 +112,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _troubled(request: Request, error: Exception) -> Response:
     """An error of ours: one sentence that says what to do."""
     return _sorry(request, 503, str(error), None)
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    """Airflow's own database is locked or down; ours is told of by LedgerUnavailable."""
+    return _sorry(request, 503, t("Airflow's database does not answer now: try again in a moment."), None)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

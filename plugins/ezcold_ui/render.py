@@ -45,7 +45,8 @@ def size(n: int | None) -> str:
         return "–"
     for unit in ("o", "ko", "Mo", "Go") if current() == "fr" else ("B", "kB", "MB", "GB"):
         if n < 1000 or unit in ("Go", "GB"):
-            return f"{n:.0f} {unit}" if n >= 10 or unit in ("o", "B") else f"{n:.1f} {unit}"
+            shown = f"{n:.0f}" if n >= 10 or unit in ("o", "B") else f"{n:.1f}"
+            return f"{shown.replace('.', ',') if current() == 'fr' else shown} {unit}"
         n = n / 1000  # type: ignore[assignment]
     return str(n)
 

@@ -142,6 +142,12 @@ def test_inside_airflow_in_french_and_on_its_dag_page(browser: Browser, site: Si
         page.goto(f"{site.url}/dags/factures_scan/plugin/documents")
         expect(page.frame_locator("iframe").get_by_text("facture_2.pdf").first).to_be_visible()
         page.screenshot(path=SHOTS / "airflow-documents.png")
+        tab = page.frame_locator("iframe")
+        tab.get_by_role("link", name="Pourquoi ? facture_2.pdf").click()
+        with page.expect_download() as saved:
+            tab.get_by_role("link", name="Télécharger facture_2.pdf").click()
+        assert saved.value.suggested_filename == "facture_2.pdf"
+        assert page.url.endswith("/plugin/documents")
         assert troubles == []
 
 

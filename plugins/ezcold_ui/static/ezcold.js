@@ -3,9 +3,9 @@
   "use strict";
   var body = document.body;
 
-  // Airflow shows us in a sandboxed frame that may not open windows: its own document opens them.
+  // Airflow shows us in a sandboxed frame that may not open windows, nor everywhere save files: its own document does.
   document.addEventListener("click", function (event) {
-    var link = event.target.closest("a[data-airflow]");
+    var link = event.target.closest("a[data-airflow],a[data-download]");
     if (!link || window.parent === window) { return; }
     try {
       var twin = window.parent.document.createElement("a");
