@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.catalog import Catalog, Message
@@ -19,6 +20,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from ezcold_operators import i18n
+from ezcold_operators.config.launcher import Launcher
+from ezcold_operators.config.words import in_words
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "ezcold_operators" / "locales" / "fr" / "LC_MESSAGES"
@@ -175,6 +178,15 @@ def test_a_request_has_its_own_language() -> None:
         with i18n.speaking("en"):
             assert i18n._("by hand") == "by hand"
         assert i18n._("by hand") == "à la main"
+
+
+@pytest.mark.parametrize("what", get_args(get_args(Launcher.model_fields["take"].annotation)[0]))
+def test_whatever_a_launcher_takes_has_its_words(what: str) -> None:
+    launcher = {
+        "launcher": "a", "take": [what], "source": {"protocol": "imap", "connection": "c"},
+        "routes": [{"extensions": ["*"], "send_to": ["s"]}],
+    }  # fmt: skip
+    assert "- Takes: " in in_words(Launcher.model_validate(launcher))
 
 
 def _check(folder: Path, **language: str) -> tuple[int, str]:

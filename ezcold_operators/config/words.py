@@ -26,6 +26,7 @@ _ACTIONS: dict[str, Callable[[], str]] = {
 _TAKES: dict[str, Callable[[], str]] = {
     "attachments": lambda: _("attachments"),
     "message": lambda: _("the mail itself (.eml)"),
+    "body": lambda: _("the text of the mail (.html or .txt)"),
 }
 _EVERY: dict[str, Callable[[], str]] = {
     "day": lambda: _("by backfills, one a day"),
