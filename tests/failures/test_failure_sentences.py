@@ -90,9 +90,8 @@ class Shop:
         code, out, err = self.call("run", "--json")
         assert code == 0, err
         assert json.loads(out)["errors"] == []
-        assert sorted(p.read_bytes() for p in self.waiting.iterdir()) == [
-            b"%PDF" + str(n).encode() for n in range(arrived)
-        ]
+        expected = sorted(b"%PDF" + str(n).encode() for n in range(arrived))
+        assert sorted(p.read_bytes() for p in self.waiting.iterdir()) == expected
         assert (self.box.mails(), len(self.box.mails("Done"))) == ([], arrived)
 
     def no_secret_anywhere(self) -> None:
