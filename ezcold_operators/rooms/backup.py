@@ -119,4 +119,5 @@ def sweep(river: River) -> int:
                 path.unlink(missing_ok=True)
             return False
 
-    return river.stage.sweep(needed)
+    with mapped(river.stage.root):
+        return river.stage.sweep(needed)

@@ -21,7 +21,7 @@ from ezcold_operators.ledger.events import Event
 from ezcold_operators.ledger.tables import item
 from ezcold_operators.rooms import partials
 from ezcold_operators.rooms.base import River, decode_options, decryption_keys
-from ezcold_operators.stage import Batch, Blob
+from ezcold_operators.stage import Batch, Blob, mapped
 
 BATCH = 200
 WRITE_ITEMS = 100
@@ -118,7 +118,8 @@ class _Decoding:
         if self._folders:
             return self._folders.pop()
         folder = self.workdir / secrets.token_hex(8)
-        folder.mkdir()
+        with mapped(self.river.stage.root):
+            folder.mkdir()
         return folder
 
     def _emptied(self, folder: Path) -> None:

@@ -78,3 +78,12 @@ def test_in_french(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = place.call("check")
     assert answer.code == 2
     assert "erreur" in answer.err
+
+
+def test_a_ledger_that_is_down_does_not_matter(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EZCOLD_LEDGER_URL", "postgresql://127.0.0.1:1/ez")
+    place.file.write_text(
+        "launcher: l1\nsource: {protocol: o365, connection: c, path: INBOX}\n"
+        "routes: [{extensions: ['*'], send_to: [factures]}]\n"
+    )
+    assert place.call("check").code == 0

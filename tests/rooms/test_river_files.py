@@ -248,3 +248,23 @@ def test_at_most_so_many_a_minute(works: Works, monkeypatch: pytest.MonkeyPatch)
         works.put(f"{n}.pdf", str(n).encode())
     assert works.run()[1]["fetched"] == 5
     assert [50 < one <= 60 for one in slept] == [True, True]
+
+
+def test_a_stage_that_turns_read_only_is_a_sentence_in_every_room(works: Works) -> None:
+    moved(works)
+    works.launcher["backup"] = {"keep_days": 1}
+    works.ledger_url = f"sqlite:///{works.root}/ledger.db"
+    with small_disk(works.home) as disk:
+        works.put("a.pdf", b"a")
+        works.waiting["s1"].rename(works.root / "away")
+        works.run()
+        works.put("b.pdf", b"b")
+        (works.root / "away").rename(works.waiting["s1"])
+        remount(disk, "ro")
+        code, counts = works.run()
+        assert (code, counts["sent"], counts["settled"], counts["quarantined"]) == (3, {"s1": 1}, 0, 0)
+        assert sorted(p.name for p in works.incoming.iterdir()) == ["a.pdf", "b.pdf"]
+        remount(disk, "rw")
+        assert works.run()[0] == 0
+    assert works.arrived() == Counter([b"a", b"b"])
+    assert works.items() == {"settled": 2}

@@ -203,11 +203,12 @@ def test_per_run_takes_the_rest_in_the_next_runs(works: Works, box: Mailbox) -> 
     ("faults", "troubles"),
     [
         (Faults(cut_after_bytes=10_000, cut_armed_by=rb"BODY\.PEEK\[\]"), 0),
+        (Faults(cut_after_bytes=400, cut_armed_by=rb"BODY\.PEEK\[\]", times=500), 1),
         (Faults(bye_on_command=rb"BODY\.PEEK\[\]", times=50), 1),
         (Faults(cut_before_command=rb"MOVE|COPY", times=50), 1),
         (Faults(cut_after_command=rb"MOVE|COPY", times=50, grace=0.05), 1),
     ],
-    ids=["cut once in mid-literal", "BYE", "cut before MOVE", "cut after MOVE"],
+    ids=["cut once in mid-literal", "cut always", "BYE", "cut before MOVE", "cut after MOVE"],
 )
 def test_a_line_that_breaks_loses_nothing(
     works: Works, box: Mailbox, dovecot: Dovecot, faults: Faults, troubles: int
