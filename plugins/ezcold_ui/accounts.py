@@ -172,7 +172,7 @@ class SignIn(threading.Thread):
     def _write(self, **values: Any) -> None:
         self.now |= values
         file = _file(self.ticket)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump(self.now, out)

@@ -84,7 +84,7 @@ def call(words: list[str], seconds: float) -> tuple[int, str, str]:
     if not _slots.acquire(timeout=10):
         return 3, "", t("Too many tests at once: try again in a minute.")
     try:
-        command = [sys.executable, "-c", "from ezcold_operators.cli import main; main()", *words]
+        command = [sys.executable, "-P", "-c", "from ezcold_operators.cli import main; main()", *words]
         env = {**os.environ, "EZCOLD_LANG": current(), "PYTHONUNBUFFERED": "1"}
         child = subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

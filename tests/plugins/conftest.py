@@ -26,6 +26,7 @@ from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.river import Run
 from tests.airflow_runs import write
+from tests.servers.graph import GraphServer, graph_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
@@ -133,6 +134,7 @@ def lay_out(root: Path) -> None:
         folder_launcher(root, "paie_secret", title="Paie"),
         folder_launcher(root, "archive_reprise", reprise={"by": "modified", "every": "month"}),
         folder_launcher(root, "douteux", mismatch="quarantine"),
+        folder_launcher(root, "suspects", mismatch="quarantine"),
         *(mail_launcher(*one) for one in MAIRIE),
         {"launcher": "boite_o365", "title": "Boîte O365", "source": {"protocol": "o365", "connection": "o365_test"},
          "routes": [{"extensions": ["*"], "send_to": ["clients"]}]},
@@ -146,6 +148,7 @@ def lay_out(root: Path) -> None:
         (root / "in" / "factures_scan" / name).write_bytes(b"%PDF-1.4\n%%EOF\n" + name.encode())
     for name in ("faux_1.pdf", "faux_2.pdf", "faux_3.pdf", f"faux {HOSTILE}".replace("/", "_")):
         (root / "in" / "douteux" / name).write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
+        (root / "in" / "suspects" / name).write_bytes(b"\x89PNG\r\n\x1a\nsuspect" + name.encode())
     (root / "in" / "paie_secret" / "bulletin_dupont.pdf").write_bytes(b"%PDF-1.4\n%%EOF\nsecret")
 
 
@@ -175,6 +178,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     take(root, "factures_scan", "manual__2026-11-24T10:00:00+00:00")
     take(root, "paie_secret", "manual__paie")
     take(root, "douteux", "manual__douteux")
+    take(root, "suspects", "manual__suspects")
     busy_month(root)
     with serving(root) as running:
         yield running
@@ -254,3 +258,14 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
         if server.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(log.read_text(errors="replace")[-3000:])
         time.sleep(0.2)
+
+
+@pytest.fixture
+def entra(tmp_path: Path, site: Site) -> Iterator[GraphServer]:
+    """Microsoft's sign-in, and the Connection of `boite_o365` to it."""
+    with graph_server(tmp_path) as server, site.client("admin") as admin:
+        body = {"connection_id": "o365_test", "conn_type": "o365", "extra": json.dumps(server.extras())}
+        admin.delete(f"{site.url}/api/v2/connections/o365_test")
+        admin.post(f"{site.url}/api/v2/connections", json=body).raise_for_status()
+        yield server
+        admin.send("/launchers/boite_o365/account/unlink")

@@ -19,6 +19,7 @@ import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.plugins.conftest import HOSTILE, MAIRIE, ROOT, Site, take
+from tests.servers.graph import GraphServer
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -225,10 +226,35 @@ def test_a_launcher_is_made_by_the_form(
     file.unlink()
 
 
+@pytest.mark.parametrize(
+    ("locale", "select", "waiting", "well"),
+    [
+        ("fr-FR", "Sélectionner un compte", "En attente de vous", "Authentification ok"),
+        ("en-GB", "Select an account", "Waiting for you", "Authentication ok"),
+    ],
+)
+def test_an_account_is_selected(
+    browser: Browser, site: Site, entra: GraphServer, locale: str, select: str, waiting: str, well: str
+) -> None:
+    with visit(browser, site, locale=locale) as context:
+        page, troubles = watched(context)
+        page.goto(f"{site.url}/ezcold/accounts")
+        page.get_by_role("region", name="Boîte O365").get_by_role("button", name=select).click()
+        expect(page.get_by_role("status").filter(has_text=waiting)).to_be_visible()
+        (flow,) = entra.entra.flows.values()
+        expect(page.locator("#code")).to_have_text(flow.user_code)
+        expect(page.get_by_role("link", name="https://microsoft.com/devicelogin")).to_be_visible()
+        assert page.evaluate(LOOKING) == []
+        shoot(page, f"{locale[:2]}-code")
+        entra.entra.enter(flow.user_code, "approved", "factures@exemple.fr")
+        expect(page.locator("p[role=status]")).to_contain_text(well, timeout=60_000)
+        assert troubles == []
+
+
 def test_many_are_taken_out_of_quarantine_at_once(browser: Browser, site: Site) -> None:
     with visit(browser, site) as context:
         page, troubles = watched(context)
-        page.goto(f"{site.url}/ezcold/quarantine?launcher=douteux")
+        page.goto(f"{site.url}/ezcold/quarantine?launcher=suspects")
         expect(page.locator(".held li").first).to_contain_text("faux")
         page.get_by_label("Tout ce qui est sur cette page").check()
         number = page.locator("input[name=item]:checked").count()

@@ -5,16 +5,21 @@ from __future__ import annotations
 import html
 import re
 import sqlite3
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
+from ezcold_operators.config.loader import load_launcher, load_scenarios
+from ezcold_operators.config.settings import Settings
+from ezcold_operators.rooms.base import River
+from ezcold_operators.rooms.river import Run
 from tests.plugins.conftest import HOSTILE, Site, folder_launcher, take
-from tests.servers.graph import GraphServer, graph_server
+from tests.servers.graph import GraphServer
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
@@ -121,7 +126,7 @@ def test_run_now_and_pause_are_airflow_s(site: Site) -> None:
         ({"launcher": "paie_secret", "scenario": "factures"}, {"bulletin_dupont.pdf"}),
         ({"launcher": "factures_scan", "until": "2001-01-01"}, set()),
         ({"launcher": "paie_secret", "since": "2001-01-01", "until": "2999-01-01"}, {"bulletin_dupont.pdf"}),
-        ({"text": "onerror=alert"}, {HOSTILE, f"faux {HOSTILE}"}),
+        ({"text": "onerror=alert", "launcher": "douteux"}, {f"faux {HOSTILE}"}),
         ({"since": "9999-12-31", "until": "9999-12-31"}, set()),
         ({"since": "nonsense"}, None),
     ],
@@ -319,17 +324,6 @@ def test_secrets_go_to_a_connection_and_never_come_back(site: Site) -> None:
     assert secret not in password
 
 
-@pytest.fixture
-def entra(tmp_path: Path, site: Site) -> Iterator[GraphServer]:
-    import json
-
-    with graph_server(tmp_path) as server, site.client("admin") as admin:
-        body = {"connection_id": "o365_test", "conn_type": "o365", "extra": json.dumps(server.extras())}
-        admin.delete(f"{site.url}/api/v2/connections/o365_test")
-        admin.post(f"{site.url}/api/v2/connections", json=body).raise_for_status()
-        yield server
-
-
 def test_an_account_is_selected_by_a_code_and_unlinked(site: Site, entra: GraphServer) -> None:
     with site.client("admin", "fr") as admin, site.client("clerk") as other:
         assert "aucun compte n’est lié" in text(admin.get("/accounts"))
@@ -366,3 +360,25 @@ def test_the_reprise_page_tells_how_far_it_is(site: Site) -> None:
     with site.client("admin") as admin:
         assert "No backfill yet" in text(admin.get("/launchers/archive_reprise/reprise"))
         assert admin.get("/launchers/factures_scan/reprise").status_code == 404
+        words = ["--dag-id", "archive_reprise", "--from-date", "2025-12-01T00:00:00+01:00", "--to-date",
+                 "2026-02-01T00:00:00+01:00"]  # fmt: skip
+        command = [sys.executable, "-m", "airflow", "backfill", "create", *words]
+        subprocess.run(command, env=site.env, check=True, capture_output=True, cwd=site.root)
+        runs = admin.get(f"{site.url}/api/v2/dags/archive_reprise/dagRuns").json()["dag_runs"]
+        january = next(run for run in runs if run["data_interval_start"].startswith("2025-12-31T23:00"))
+        for name in ("un.pdf", "deux.pdf"):
+            (site.root / "in" / "archive_reprise" / name).write_bytes(b"%PDF-1.4\n%%EOF\n" + name.encode())
+        taken_from_archive(site, january["dag_run_id"])
+        page = text(admin.get("/launchers/archive_reprise/reprise"))
+    assert "0 of 3 intervals are over" in page
+    assert "2026-01-01 00:00 – 2026-02-01 00:00 waiting 2 0 0" in page
+    assert "2025-12-01 00:00 – 2026-01-01 00:00 waiting 0 0 0" in page
+
+
+def taken_from_archive(site: Site, run_id: str) -> None:
+    """What the backfill's run does, done here: no scheduler runs."""
+    known = load_scenarios(site.root / "scenarios.yaml")
+    where = Settings(site.root / "home", site.launchers, site.root / "scenarios.yaml", f"sqlite:///{site.ledger}")
+    launcher = load_launcher(site.launchers / "archive_reprise.yaml", known).model_copy(update={"reprise": None})
+    with River.open(launcher, known, where, run_id) as river:
+        Run(river).rooms()
