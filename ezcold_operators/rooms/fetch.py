@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from ezcold_operators.errors import ItemChanged, ItemFailed
+from ezcold_operators.errors import ItemChanged, ItemFailed, SourceUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import deliveries, history, items
 from ezcold_operators.ledger.items import NewItem
 from ezcold_operators.rooms.base import River
 from ezcold_operators.sources.base import Listed, Session, Taken, Window
+from ezcold_operators.stage import Batch
 
 BATCH_ITEMS = 200
 BATCH_BYTES = 16_000_000
@@ -98,9 +99,11 @@ def _stage_all(river: River, session: Session, unknown: list[Listed]) -> tuple[i
     stored += _store(river, [_too_large(listed, limit) for listed in unknown if listed.size > limit])
     for batch in _batches(small, _pace(river)):
         began = time.monotonic()
-        new, complete = _stage_batch(river, session, batch, limit)
+        new, complete, trouble = _stage_batch(river, session, batch, limit)
         whole = whole and complete
         stored += _store(river, new)
+        if trouble is not None:
+            raise trouble
         done += len(batch)
         river.progress("fetch", done, len(small))
         _wait(river, len(batch), began, last=done >= len(small))
@@ -130,27 +133,39 @@ def _wait(river: River, count: int, began: float, *, last: bool) -> None:
         time.sleep(max(0.0, count * 60 / per_minute - (time.monotonic() - began)))
 
 
-def _stage_batch(river: River, session: Session, batch: list[Listed], limit: int) -> tuple[list[NewItem], bool]:
+def _stage_batch(
+    river: River, session: Session, batch: list[Listed], limit: int
+) -> tuple[list[NewItem], bool, SourceUnavailable | None]:
+    """What was read of the batch, whether that is all, and what broke it off: what came before is not read again."""
     new: list[NewItem] = []
     whole = True
+    trouble: SourceUnavailable | None = None
     with river.stage.batch() as stage:
-        for taken in session.read(batch):
-            if taken.chunks is None:  # gone meanwhile: not ours any more, and never the same as empty
-                continue
-            try:
-                blob = stage.put(_bounded(taken, limit))
-            except ItemChanged:
-                whole = False
-            except _TooLarge:
-                new.append(_too_large(taken.listed, limit))
-            except ItemFailed as exc:
-                whole = False
-                river.failed(exc)
-                new.append(_new(taken.listed, None, str(exc)))
-            else:
-                new.append(_new(taken.listed, blob.sha256, size=blob.size))
+        try:
+            for taken in session.read(batch):
+                if taken.chunks is not None:  # else gone meanwhile: not ours any more, and never the same as empty
+                    whole = _stage_one(river, stage, taken, limit, new) and whole
+        except SourceUnavailable as exc:
+            trouble = exc
         stage.commit()
-    return new, whole
+    return new, whole, trouble
+
+
+def _stage_one(river: River, stage: Batch, taken: Taken, limit: int, new: list[NewItem]) -> bool:
+    """Add one item to `new`; False if it must be listed again."""
+    try:
+        blob = stage.put(_bounded(taken, limit))
+    except ItemChanged:
+        return False
+    except _TooLarge:
+        new.append(_too_large(taken.listed, limit))
+    except ItemFailed as exc:
+        river.failed(exc)
+        new.append(_new(taken.listed, None, str(exc)))
+        return False
+    else:
+        new.append(_new(taken.listed, blob.sha256, size=blob.size))
+    return True
 
 
 class _TooLarge(Exception):

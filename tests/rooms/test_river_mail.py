@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import socket
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,30 @@ def test_references_and_signatures_are_rows_with_reasons(works: Works, box: Mail
     reasons = works.rows(document.c.id, document.c.name, document.c.verdict, document.c.reason)
     assert all(reason for _id, _name, verdict, reason in reasons if verdict == "rejected")
     assert works.arrived()[b"%PDF a"] == 1
+
+
+class Dying(Proxy):
+    """A server that is gone for good after its first fault."""
+
+    def take_fault(self) -> bool:
+        used = super().take_fault()
+        if used:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+        return used
+
+
+def test_what_came_before_the_server_died_is_delivered_in_the_same_run(works: Works, box: Mailbox,
+                                                                      dovecot: Dovecot) -> None:  # fmt: skip
+    small = [b"%PDF-1.4 " + bytes([65 + n]) * 100 for n in range(3)]
+    for n, data in enumerate(small):
+        box.deliver(mail(f"N{n}", (f"{n}.pdf", data)))
+    large = b"%PDF-1.4 large" + b"x" * 8_000_000
+    box.deliver(mail("Large", ("large.pdf", large)))
+    faults = Faults(cut_after_bytes=2_000_000, cut_armed_by=rb"BODY\.PEEK\[\]<")
+    with Dying("127.0.0.1", dovecot.imap, faults=faults) as proxy:
+        works.imap(dovecot, box.login, port=proxy.port)
+        code, counts = works.run()
+        assert (code, counts["fetched"], counts["quarantined"], len(counts["errors"])) == (3, 3, 0, 1)
+    assert works.arrived() == Counter(small)
+    assert works.items() == {"settled": 3}
