@@ -98,6 +98,31 @@ def test_an_old_debt_makes_it_red_and_says_which_in_numbers(
     assert 30 * 3600 <= sent.numbers["ezcold.oldest_owed_seconds", "courrier"] < 31 * 3600
 
 
+def test_a_notifier_in_the_default_arguments_is_told(place: Path) -> None:
+    from airflow.sdk import BaseNotifier
+
+    from ezcold_operators.dag import build_dags
+    from ezcold_operators.operators.maintenance import maintenance_dag
+
+    told = place / "told"
+
+    class Note(BaseNotifier):
+        def notify(self, context: Any) -> None:
+            with told.open("a") as file:
+                file.write(f"{context['ti'].dag_id}.{context['ti'].task_id}: {context['exception']}\n")
+
+    args = {**AT_ONCE, "on_failure_callback": Note()}
+    (place / "wait").rename(place / "away")
+    assert run(build_dags(place / "launchers", default_args=args)["courrier"]).state == "failed"
+    (place / "launchers" / "courrier.yaml").unlink()
+    assert run(maintenance_dag(place / "launchers", default_args=args)["ezcold_maintenance"]).state == "failed"
+    lines = told.read_text().splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "courrier.dispatch__factures", "courrier.settle", "ezcold_maintenance.watch",
+    ]  # fmt: skip
+    assert "courrier: has no file any more and still owes" in lines[-1]
+
+
 def test_it_starts_by_itself_and_only_where_it_is_meant(place: Path) -> None:
     from ezcold_operators.operators.maintenance import maintenance_dag
 
