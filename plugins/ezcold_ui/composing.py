@@ -23,6 +23,7 @@ from ezcold_operators.config.scenario import Scenario
 from ezcold_ui.language import t
 
 ROUTES = 12
+NUMBER_LIKE = re.compile(r"[-+.\d][\w.+-]*")
 ORDER = ("launcher", "title", "description", "schedule", "timezone", "source", "take", "unpack", "filters", "routes",
          "backup", "owner")  # fmt: skip
 DEFAULTS: dict[str, Any] = {"timezone": "Europe/Paris", "owner": "ezcold"}
@@ -42,6 +43,27 @@ class Quoted(str):
     """Text that is always quoted."""
 
 
+class Flat(dict[str, Any]):
+    """Fields that stand on one line."""
+
+
+class Line(list[Any]):
+    """A list that stands on one line."""
+
+
+Plain.add_representer(
+    Flat, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
+)
+Plain.add_representer(
+    Line, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+)
+Plain.add_representer(
+    str,
+    # YAML 1.2, which launchers are read as, has numbers that PyYAML does not know for such: 0o17, 1e5
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="'" if NUMBER_LIKE.fullmatch(text) else None
+    ),
+)
 Plain.add_representer(Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'"))
 
 
@@ -51,7 +73,16 @@ def text_of(data: Mapping[str, Any]) -> str:
     shown |= {name: value for name, value in data.items() if name not in shown}
     if shown.get("filters"):
         shown["filters"] = [Quoted(one) for one in shown["filters"]]
+    shown |= {name: _flat(value) for name, value in shown.items() if name not in ("source", "filters", "routes")}
+    shown["source"] = {name: _flat(value) for name, value in shown["source"].items()}
+    shown["routes"] = [{name: _flat(value) for name, value in one.items()} for one in shown["routes"]]
     return yaml.dump(shown, Dumper=Plain, allow_unicode=True, sort_keys=False, width=110)
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Flat({name: _flat(inner) for name, inner in value.items()})
+    return Line(_flat(inner) for inner in value) if isinstance(value, list) else value
 
 
 def digest(text: str) -> str:

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.loader import load_launcher, load_scenarios
 from ezcold_operators.config.settings import Settings
+from ezcold_operators.config.yaml import parse
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.river import Run
 from tests.plugins.conftest import HOSTILE, Site, folder_launcher, take
@@ -296,6 +298,21 @@ def test_the_form_keeps_what_it_does_not_show(site: Site) -> None:
         file.unlink()
     assert (data["limits"], data["mismatch"], data["formerly"]) == ({"max_item_mb": 3}, "quarantine", ["ancien"])
     assert data["source"]["settle_seconds"] == 0
+
+
+@pytest.mark.parametrize(
+    "title", ["0o17", "1e5", "no", "null", "~", "12:30", "a: b", "# x", "'", '"', "é", "- x", "{a}", "*a"]
+)
+def test_any_title_survives_the_form(site: Site, title: str) -> None:
+    with site.client("admin") as admin:
+        form = {**FORM, "path": str(site.root / "in" / "neuf" / "*"), "title": title, "description": title}
+        found = admin.send("/check", form).json()
+    assert found["problems"] == []
+    assert load_launcher_text(found["yaml"]).title == title
+
+
+def load_launcher_text(text: str) -> Launcher:
+    return Launcher.model_validate(parse(text.encode()).data)
 
 
 def test_what_a_deleted_launcher_owes_is_said(site: Site) -> None:
