@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from ..errors import ConfigurationError, StageUnavailable
+from ..i18n import _
 from .base import Decoded, Options
 from .wire import decoded_from, options_to
 
@@ -134,8 +135,8 @@ class DecoderProcess:
             answer = self._answer(seconds)
             waiting.popleft()
             if isinstance(answer, _Gone):
-                self._restart([request, *(each for each, _, _ in waiting)])
-                for _, line, _ in waiting:
+                self._restart([request, *(each for each, _line, _seconds in waiting)])
+                for _request, line, _seconds in waiting:
                     self._send(line)
                 answer = Failure(answer.reason)
             elif isinstance(answer, Failure):
@@ -146,8 +147,8 @@ class DecoderProcess:
         """Whether one more request may be sent ahead."""
         if not waiting:
             return True
-        lines = sum(len(line) for _, line, _ in waiting)
-        seconds = sum(seconds - self.deadline.base for _, _, seconds in waiting)
+        lines = sum(len(line) for _request, line, _seconds in waiting)
+        seconds = sum(seconds - self.deadline.base for _request, _line, seconds in waiting)
         return len(waiting) < AHEAD and lines < self._ahead_bytes and seconds < AHEAD_MB * self.deadline.per_mb
 
     # -- the protocol
@@ -180,13 +181,15 @@ class DecoderProcess:
         """The next answer, or why there is none."""
         line = self._read_line(time.monotonic() + seconds)
         if line is None:
-            return _Gone(f"decoding took longer than {round(seconds, 1):g} s")
+            return _Gone(_("decoding took longer than {seconds} s").format(seconds=f"{round(seconds, 1):g}"))
         if not line.endswith(b"\n"):
             return _Gone(self._cause())
         answer = json.loads(line)
         if "disk" in answer:
             raise StageUnavailable(
-                f"the stage cannot be written while decoding ({answer['disk']}): make room or repair it"
+                _("the stage cannot be written while decoding ({why}): make room or repair it").format(
+                    why=answer["disk"]
+                )
             )
         if "configuration" in answer:
             raise ConfigurationError(answer["configuration"])
@@ -216,9 +219,9 @@ class DecoderProcess:
         code = self._child.wait()
         if code < 0:
             name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
-            text = f"the decoder died ({name})"
+            text = _("the decoder died ({how})").format(how=name)
         else:
-            text = f"the decoder died (exit {code})"
+            text = _("the decoder died ({how})").format(how=f"exit {code}")
         if self._errors is not None:
             self._errors.seek(max(self._errors.seek(0, os.SEEK_END) - 2000, 0))
             last = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
