@@ -16,11 +16,20 @@ BASE = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
 ICON = f"{BASE}{PREFIX}/static/icon.svg"
 
 
-async def pages(scope: Any, receive: Any, send: Any) -> None:
-    """The pages' ASGI application."""
-    from ezcold_ui.app import site
+class Pages:
+    """The pages' ASGI application; its routes, too, are there to be asked for, as a FastAPI's are."""
 
-    await site()(scope, receive, send)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from ezcold_ui.app import site
+
+        await site()(scope, receive, send)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        from ezcold_ui.app import application
+
+        return getattr(application(), name)
 
 
 def view(name: str, path: str, route: str, destination: str) -> dict[str, Any]:
@@ -33,7 +42,7 @@ class EzcoldPlugin(AirflowPlugin):
     """The name under which `airflow plugins` lists this project."""
 
     name = "ezcold"
-    fastapi_apps = [{"app": pages, "url_prefix": PREFIX, "name": "ezcold"}]  # noqa: RUF012
+    fastapi_apps = [{"app": Pages(), "url_prefix": PREFIX, "name": "ezcold"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         view("EzGED COLD", "/launchers", "ezcold", "nav"),
         view("Documents", "/dags/{DAG_ID}/documents", "documents", "dag"),

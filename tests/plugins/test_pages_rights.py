@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from tests.plugins.conftest import Site
+from tests.plugins.conftest import PLUGINS, Site
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
@@ -16,7 +19,7 @@ PLAIN = {"launcher": "factures_scan", "dag_id": "factures_scan", "run_id": "x", 
 
 def routes() -> list[tuple[str, str]]:
     """Every (method, path) that the application has."""
-    from ezcold_ui.app import application
+    from ezcold_plugin import EzcoldPlugin
 
     found = []
 
@@ -29,7 +32,7 @@ def routes() -> list[tuple[str, str]]:
             path = re.sub(r"{(\w+)(?::\w+)?}", lambda match: PLAIN.get(match[1], "1"), route.path)
             found.extend((method, path) for method in sorted(route.methods or ()))
 
-    walk(application().routes)
+    walk(EzcoldPlugin.fastapi_apps[0]["app"].routes)
     return sorted(set(found))
 
 
@@ -37,6 +40,13 @@ def test_there_are_routes_to_ask() -> None:
     found = routes()
     assert len(found) > 30
     assert ("POST", "/launchers/factures_scan/run") in found
+
+
+def test_loading_the_plugin_loads_no_page() -> None:
+    """Workers, schedulers and triggerers load plugins too."""
+    code = "import sys, ezcold_plugin; sys.exit(any(name.startswith('ezcold_ui') for name in sys.modules))"
+    env = os.environ | {"PYTHONPATH": str(PLUGINS)}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False, capture_output=True).returncode == 0
 
 
 def test_anonymous_is_401_on_every_route(site: Site) -> None:
