@@ -74,6 +74,7 @@ STATES = {
 }  # fmt: skip
 WORDS = {
     "fetched": _("fetched"), "missing": _("could not be read"), "duplicate": _("same bytes as item"),
+    "downloaded": _("downloaded from the pages"),
     "needless": _("index not needed any more"), "joined": _("a part of the mail that item has"),
     "decoded": _("decoded, documents:"), "undecoded": _("could not be decoded"), "accepted": _("accepted for"),
     "rejected": _("left out"), "quarantined": _("quarantined"), "sent": _("sent to"), "refused": _("refused by"),

@@ -12,6 +12,7 @@ from ezcold_operators.config.settings import Settings, set_fernet_fallback
 
 @pytest.fixture(autouse=True)
 def _no_fallback() -> Iterator[None]:
+    set_fernet_fallback(None)  # another test of this process may have left one
     yield
     set_fernet_fallback(None)
 

@@ -282,8 +282,8 @@ class Dovecot:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
-        for pid in (self.run / "base").glob("master.pid"):
-            pid.unlink()
+        # Children may still hold their sockets for a moment: the next start makes new ones.
+        shutil.rmtree(self.run / "base", ignore_errors=True)
 
     def stop(self) -> None:
         """An orderly end."""
