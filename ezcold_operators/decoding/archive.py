@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .members import Members
 from .unfolding import LimitExceeded, Unfolding, is_disk_failure, join
@@ -51,7 +53,7 @@ def open_archive(part: Path, name: str | None, path: str, session: Unfolding) ->
         with part.open("rb") as stream:
             _open_tar(stream, path, session)
     else:
-        raise Undecodable("the archive is of an unknown kind")
+        raise Undecodable(_("the archive is of an unknown kind"))
 
 
 def is_tar(head: bytes) -> bool:
@@ -94,14 +96,16 @@ def _open_compressed(part: Path, head: bytes, name: str | None, path: str, sessi
         try:
             if is_tar(reader.peek(512)):
                 _open_tar(reader, path, session)
-                for _ in reader.rest():  # the checksum stands at the very end
+                for _other in reader.rest():  # the checksum stands at the very end
                     pass
                 return
             written = session.scratch(reader.rest())
         except (OSError, EOFError, lzma.LZMAError, ValueError, zlib.error) as error:
             if is_disk_failure(error):
                 raise
-            raise Undecodable(f"the compressed file is damaged or cut off ({type(error).__name__})") from error
+            raise Undecodable(
+                _("the compressed file is damaged or cut off ({error})").format(error=type(error).__name__)
+            ) from error
     inner = _inner_name(head, name)
     session.descend(written, name=inner, path=join(path, inner or "1"))
 
@@ -151,10 +155,10 @@ class _Header(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:
-            where = "has no end mark" if not buf else "is damaged"
-            raise Undecodable(f"the tar {where}: members may be missing") from error
+            where = _("has no end mark") if not buf else _("is damaged")
+            raise Undecodable(_("the tar {where}: members may be missing").format(where=where)) from error
         if made.type in _LONG_HEADERS and made.size > _MAX_TAR_HEADER:
-            raise Undecodable("the tar has a header beyond all measure")
+            raise Undecodable(_("the tar has a header beyond all measure"))
         return made
 
 
@@ -168,7 +172,7 @@ def _open_tar(stream: Any, path: str, session: Unfolding) -> None:
     except (LimitExceeded, Undecodable):
         raise
     except (tarfile.TarError, EOFError) as error:
-        raise Undecodable(f"the tar is damaged or cut off ({type(error).__name__})") from error
+        raise Undecodable(_("the tar is damaged or cut off ({error})").format(error=type(error).__name__)) from error
 
 
 def _give_member(archive: tarfile.TarFile, member: tarfile.TarInfo, members: Members) -> None:
@@ -177,10 +181,10 @@ def _give_member(archive: tarfile.TarFile, member: tarfile.TarInfo, members: Mem
         return
     if not member.isfile():
         kind = "a link" if member.islnk() or member.issym() else "a device"
-        return members.refuse(name, f"it is {kind}, not a file")
+        return members.refuse(name, _("it is {kind}, not a file").format(kind=kind))
     opened = archive.extractfile(member)
     if opened is None:
-        return members.refuse(name, "it has no bytes")
+        return members.refuse(name, _("it has no bytes"))
     members.give(name, _exactly(opened, member.size))
 
 
@@ -189,7 +193,7 @@ def _exactly(opened: IO[bytes], size: int) -> Iterator[bytes]:
     while left > 0:
         piece = opened.read(min(left, PIECE))
         if not piece:
-            raise Undecodable(f"it ends {left} bytes early")
+            raise Undecodable(_("it ends {left} bytes early").format(left=left))
         left -= len(piece)
         yield piece
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from . import mapi, rtf
 from .cfb import CompoundFile, Entry
@@ -141,7 +143,7 @@ def in_file(file: Path, offset: int, size: int) -> Content:
             while left > 0:
                 piece = stream.read(min(left, 1 << 20))
                 if not piece:
-                    raise Undecodable(f"the file ends {left} bytes early")
+                    raise Undecodable(_("the file ends {left} bytes early").format(left=left))
                 left -= len(piece)
                 yield piece
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 
 OID, OCTETS, SEQUENCE, SET, INTEGER = 0x06, 0x04, 0x30, 0x31, 0x02
@@ -56,22 +58,22 @@ class Ber:
         """
         head = self._read(at, 16)
         if len(head) < 2:
-            raise Undecodable("the CMS data are cut off")
+            raise Undecodable(_("the CMS data are cut off"))
         tag, length, used = head[0], head[1], 2
         if tag & 0x1F == 0x1F:
-            raise Undecodable("the CMS data hold a tag that CMS does not know")
+            raise Undecodable(_("the CMS data hold a tag that CMS does not know"))
         if length == 0x80:
             if not tag & CONSTRUCTED:
-                raise Undecodable("the CMS data are damaged: a plain value without a length")
+                raise Undecodable(_("the CMS data are damaged: a plain value without a length"))
             return Element(tag, at, at + 2, None)
         if length > 0x80:
             used += length - 0x80
             if length - 0x80 > 8 or used > len(head):
-                raise Undecodable("the CMS data are damaged: a length beyond all measure")
+                raise Undecodable(_("the CMS data are damaged: a length beyond all measure"))
             length = int.from_bytes(head[2:used], "big")
         end = at + used + length
         if end > self.size:
-            raise Undecodable("the CMS data are cut off")
+            raise Undecodable(_("the CMS data are cut off"))
         return Element(tag, at, at + used, end)
 
     def children(self, parent: Element) -> Iterator[Element]:
@@ -113,7 +115,7 @@ class Ber:
                 yield piece
             return
         if depth > _MAX_NESTING:
-            raise Undecodable("the CMS data are nested beyond all measure")
+            raise Undecodable(_("the CMS data are nested beyond all measure"))
         for child in self.children(element):
             yield from self.octets(child, depth + 1)
 
@@ -124,19 +126,21 @@ class Ber:
         """
         size = self.after(element) - element.begin
         if size > limit:
-            raise Undecodable(f"the CMS data have {size} bytes where at most {limit} are expected")
+            raise Undecodable(
+                _("the CMS data have {size} bytes where at most {limit} are expected").format(size=size, limit=limit)
+            )
         return self._read(element.begin, size)
 
     def value(self, element: Element, limit: int) -> bytes:
         """A short plain value's content."""
         if element.end is None or element.end - element.content > limit:
-            raise Undecodable("the CMS data have a long value where a short one is expected")
+            raise Undecodable(_("the CMS data have a long value where a short one is expected"))
         return self._read(element.content, element.end - element.content)
 
     def oid(self, element: Element) -> str:
         """An object identifier in dots."""
         if element.tag != OID or element.content == element.end:
-            raise Undecodable("the CMS data have no type")
+            raise Undecodable(_("the CMS data have no type"))
         raw = self.value(element, 64)
         first = min(raw[0] // 40, 2)
         numbers, current = [first, raw[0] - 40 * first], 0

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 
 Offset = Callable[[int], int]
@@ -89,7 +91,11 @@ class CompoundFile:
         :raises Undecodable: as `pieces`, or it is longer than `limit` bytes.
         """
         if entry.size > limit:
-            raise Undecodable(f"a stream of {entry.size} bytes stands where at most {limit} are expected")
+            raise Undecodable(
+                _("a stream of {size} bytes stands where at most {limit} are expected").format(
+                    size=entry.size, limit=limit
+                )
+            )
         return b"".join(self.pieces(entry))
 
     def _at(self, offset: int, size: int) -> bytes:
@@ -99,11 +105,11 @@ class CompoundFile:
     def _read_header(self) -> _Header:
         raw = self._at(0, 512)
         if len(raw) < 512 or not raw.startswith(MAGIC):
-            raise Undecodable("no compound file: its header is missing")
+            raise Undecodable(_("no compound file: its header is missing"))
         values = _HEADER.unpack_from(raw)
         major, shift, mini_shift = values[3], values[5], values[6]
         if shift not in (9, 12) or mini_shift != 6:
-            raise Undecodable("the compound file has a sector size that does not exist")
+            raise Undecodable(_("the compound file has a sector size that does not exist"))
         return _Header(
             sector_size=1 << shift,
             mini_size=64,
@@ -127,7 +133,7 @@ class CompoundFile:
         while sector < _LAST_SECTOR and seen <= self._sectors:
             words = self._words(sector)
             if not words:
-                raise Undecodable("the compound file's allocation table leaves the file")
+                raise Undecodable(_("the compound file's allocation table leaves the file"))
             places.extend(words[:-1])
             sector, seen = words[-1], seen + 1
         fat = array("I")
@@ -142,7 +148,7 @@ class CompoundFile:
             if len(chain) > self._sectors or sector >= len(self._fat):
                 if not strict:
                     break
-                raise Undecodable("a chain of sectors in the compound file has no end")
+                raise Undecodable(_("a chain of sectors in the compound file has no end"))
             chain.append(sector)
             sector = self._fat[sector]
         return chain
@@ -159,14 +165,14 @@ class CompoundFile:
     def _mini_offset(self, sector: int) -> int:
         place, within = divmod(sector * self._header.mini_size, self._header.sector_size)
         if place >= len(self._mini_chain):
-            raise Undecodable("a short stream of the compound file lies outside the file")
+            raise Undecodable(_("a short stream of the compound file lies outside the file"))
         return self._big_offset(self._mini_chain[place]) + within
 
     def _run(self, entry: Entry, unit: int, table: array[int], offset: Offset) -> Iterator[bytes]:
         left, sector = entry.size, entry.start
         while left > 0:
             if sector >= len(table):
-                raise Undecodable(f"the stream {entry.name!r} ends {left} bytes early")
+                raise Undecodable(_("the stream {name!r} ends {left} bytes early").format(name=entry.name, left=left))
             begin, length = offset(sector), unit
             following = table[sector]
             while length < min(left, _PIECE) and following < len(table) and offset(following) == begin + length:
@@ -174,7 +180,7 @@ class CompoundFile:
                 following = table[following]
             piece = self._at(begin, min(length, left))
             if len(piece) < min(length, left):
-                raise Undecodable(f"the file is cut off within the stream {entry.name!r}")
+                raise Undecodable(_("the file is cut off within the stream {name!r}").format(name=entry.name))
             yield piece
             left -= len(piece)
             sector = following
@@ -186,7 +192,7 @@ class CompoundFile:
         )
         nodes = [_ENTRY.unpack_from(raw, at) for at in range(0, len(raw) - _ENTRY.size + 1, _ENTRY.size)]
         if not nodes or nodes[0][2] != ROOT:
-            raise Undecodable("the compound file has no root directory")
+            raise Undecodable(_("the compound file has no root directory"))
         root = self._entry(nodes[0])
         self.unreachable = self._fill(root, nodes)
         return root

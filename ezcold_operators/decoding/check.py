@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from ezcold_operators.i18n import _
+
 from .parts import Leaf, Tree
 from .raw import PIECE, Raw
 from .unfolding import Unfolding
@@ -29,13 +31,17 @@ def check(raw: Raw, tree: Tree, session: Unfolding) -> None:
     """Quarantine what was promised and not found."""
     place = tree.messages[0].prefix or "the mail"
     if _is_mailbox(raw):
-        session.quarantine(f"{place} is an mbox of several mails: it was read as one")
+        session.quarantine(_("{place} is an mbox of several mails: it was read as one").format(place=place))
     for start, end in tree.gaps:
         if _promised(raw, start, end):
-            session.quarantine(f"{place} announces a file outside every part, at byte {start}")
+            session.quarantine(
+                _("{place} announces a file outside every part, at byte {start}").format(place=place, start=start)
+            )
     for leaf in tree.leaves:
         if len(leaf.boundary) >= SHORT and _hidden(raw, leaf):
-            session.quarantine(f"part {leaf.path} has a boundary in its middle: a file may be hidden in it")
+            session.quarantine(
+                _("part {path} has a boundary in its middle: a file may be hidden in it").format(path=leaf.path)
+            )
 
 
 def _is_mailbox(raw: Raw) -> bool:

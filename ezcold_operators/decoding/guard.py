@@ -131,7 +131,7 @@ class DecoderProcess:
                 self._send(entry[1])
             if not waiting:
                 return
-            request, _, seconds = waiting[0]
+            request, _other, seconds = waiting[0]
             answer = self._answer(seconds)
             waiting.popleft()
             if isinstance(answer, _Gone):

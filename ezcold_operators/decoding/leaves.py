@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from ezcold_operators.i18n import _
+
 from .fields import read_fields
 from .names import clean, decode_bytes, parameter
 from .parts import MAIL_TYPES, Leaf, Message, Tree, boundary_of, content_id, file_name
@@ -29,7 +31,7 @@ MOST_HTML = 8_000_000
 def write_leaves(raw: Raw, tree: Tree, session: Unfolding) -> None:
     """Write every leaf of the tree that is a document, open those that are containers."""
     for path in tree.encrypted:
-        session.quarantine(f"encrypted: part {path} is encrypted to someone else")
+        session.quarantine(_("encrypted: part {path} is encrypted to someone else").format(path=path))
     references: dict[int, set[str]] = {}
     for leaf in tree.leaves:
         session.at(leaf.message.depth - tree.messages[0].depth)
@@ -40,7 +42,7 @@ def write_leaf(raw: Raw, tree: Tree, leaf: Leaf, session: Unfolding, references:
     """Write one leaf, open it, or leave it as the mail's text."""
     name, disposition = file_name(leaf)
     if leaf.fields.too_long:
-        session.quarantine(f"part {leaf.path} has a header field too long to be read")
+        session.quarantine(_("part {path} has a header field too long to be read").format(path=leaf.path))
     if is_body(leaf, name, disposition):
         return write_body(raw, leaf, session)
     if leaf.media_type == "message/partial" and not _is_whole(leaf, session):
@@ -61,7 +63,7 @@ def write_leaf(raw: Raw, tree: Tree, leaf: Leaf, session: Unfolding, references:
     result = Base64Result()
     written = session.scratch(decoded(raw, leaf, result))
     if result.leftover and not leaf.whole:
-        session.quarantine(f"part {leaf.path} is cut off: the mail ends in the middle of it")
+        session.quarantine(_("part {path} is cut off: the mail ends in the middle of it").format(path=leaf.path))
     if leaf.media_type in SIGNATURE_TYPES:
         session.adopt(written, **{**place, "role": "signature"})
     elif leaf.media_type in MAIL_TYPES:
@@ -94,7 +96,7 @@ def write_body(raw: Raw, leaf: Leaf, session: Unfolding) -> None:
     if leaf.media_type == "text/plain":
         head = next(decoded(raw, leaf), b"")[:4096]
         if head.lstrip().startswith(b"-----BEGIN PGP MESSAGE-----"):
-            session.quarantine(f"encrypted: the text of part {leaf.path} is an OpenPGP message")
+            session.quarantine(_("encrypted: the text of part {path} is an OpenPGP message").format(path=leaf.path))
         if session.allows("uuencode"):
             write_embedded(raw, leaf, session)
 
@@ -131,7 +133,9 @@ def write_multipart(leaf: Leaf, written: Written, announced: bool, session: Unfo
     boundary = boundary_of(leaf.parameters)
     with Raw(written.file) as inner:
         if announced and (not boundary or inner.find(b"--" + boundary, 0) < 0):
-            session.quarantine(f"part {leaf.path} announces a file, and is a multipart without parts")
+            session.quarantine(
+                _("part {path} announces a file, and is a multipart without parts").format(path=leaf.path)
+            )
             session.adopt(written, **place)
             return
         whole = session.scratch(piece for part in ((header,), inner.pieces(0, inner.size)) for piece in part)
@@ -144,7 +148,11 @@ def _is_whole(leaf: Leaf, session: Unfolding) -> bool:
     number, total, identity = (parameter(leaf.parameters.get(key)) for key in ("number", "total", "id"))
     if number == "1" and total == "1":
         return True
-    session.quarantine(f"message/partial: part {number or '?'} of {total or '?'} of {(identity or '?')[:200]}")
+    session.quarantine(
+        _("message/partial: part {number} of {total} of {identity}").format(
+            number=number or "?", total=total or "?", identity=(identity or "?")[:200]
+        )
+    )
     return False
 
 

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .unfolding import LimitExceeded, Unfolding, Written, is_disk_failure, join
 
@@ -52,7 +54,7 @@ class Members:
         except Exception as error:  # decompressors raise anything at all on hostile bytes
             if is_disk_failure(error):
                 raise
-            return self.refuse(name, f"cannot be read ({type(error).__name__})")
+            return self.refuse(name, _("cannot be read ({error})").format(error=type(error).__name__))
         if _MAC_FOLDER in parts[:-1] and written.head.startswith(APPLE_DOUBLE):
             written.file.unlink()
             return
@@ -70,7 +72,7 @@ class Members:
         :raises Undecodable: not one of them could be read: the archive is then kept as it is.
         """
         if self._refused and not self._taken:
-            raise Undecodable("none of its members can be read")
+            raise Undecodable(_("none of its members can be read"))
 
     def _place(self, inner: str) -> str:
         count = self._taken.get(inner, 0) + 1
@@ -85,12 +87,12 @@ def safe_parts(name: str) -> list[str]:
     """
     text = _CONTROL.sub("", unicodedata.normalize("NFC", name)).replace("\\", "/")
     if len(text) > _MAX_NAME:
-        raise Undecodable("its name is longer than any file's")
+        raise Undecodable(_("its name is longer than any file's"))
     if text.startswith("/") or _DRIVE.match(text):
-        raise Undecodable("its name is absolute")
+        raise Undecodable(_("its name is absolute"))
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise Undecodable("its name points outside of the archive")
+        raise Undecodable(_("its name points outside of the archive"))
     if not parts:
-        raise Undecodable("it has no name")
+        raise Undecodable(_("it has no name"))
     return parts

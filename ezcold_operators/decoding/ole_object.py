@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from . import cfb_write
 from .cfb import CompoundFile, Entry
@@ -99,7 +101,7 @@ def _packaged(pieces: Iterator[bytes]) -> ObjectFile:
         at += 4 + temporary
         (size,) = struct.unpack_from("<I", head, at)
     except (ValueError, struct.error) as error:
-        raise Undecodable("an OLE package in the mail is cut off") from error
+        raise Undecodable(_("an OLE package in the mail is cut off")) from error
     name = decode_text(head[6:label_end], None) or decode_text(head[label_end + 1 : path_end], None)
     name = clean(name.replace("\\", "/").rpartition("/")[2])
     return ObjectFile(name or None, "", _exactly(head[at + 4 :], pieces, size))
@@ -110,7 +112,7 @@ def _exactly(first: bytes, rest: Iterator[bytes], size: int) -> Iterator[bytes]:
     piece: bytes | None = first
     while left > 0:
         if piece is None:
-            raise Undecodable("an OLE package in the mail is cut off")
+            raise Undecodable(_("an OLE package in the mail is cut off"))
         yield piece[:left]
         left -= min(len(piece), left)
         piece = next(rest, None)

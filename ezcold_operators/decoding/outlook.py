@@ -13,6 +13,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from . import attachments, mapi, rtf
 from .cfb import STORAGE, STREAM, CompoundFile, Entry
@@ -68,7 +70,7 @@ class StoredProperties:
             return self.file.read(stream, limit)
         kind, raw = self.numbers.get(number, (0, b""))
         if kind == BINARY and struct.unpack_from("<I", raw)[0]:
-            raise Undecodable(f"the property {number:04X} is announced and missing")
+            raise Undecodable(_("the property {number:04X} is announced and missing").format(number=number))
         return None
 
     def stream(self, number: int, kind: int) -> Entry | None:
@@ -93,7 +95,9 @@ def open_outlook(part: Path, name: str | None, path: str, session: Unfolding) ->
             session.headers = mapi.headers_of(message, message.time)
         _open_message(message, _TOP_HEADER, path, session)
         if file.unreachable:
-            session.quarantine(f"{path or 'message'}: the file's directory is damaged, something may be missing")
+            session.quarantine(
+                _("{path}: the file's directory is damaged, something may be missing").format(path=path or "message")
+            )
 
 
 def _properties(file: CompoundFile, storage: Entry, header: int, codec: str | None) -> StoredProperties:
@@ -137,12 +141,16 @@ def _check_count(message: StoredProperties, header: int, storages: list[Entry], 
     table = message.storage.child(_TABLE)
     raw = message.file.read(table, _MAX_TABLE) if table is not None else b""
     if len(raw) < header:
-        session.quarantine(f"{path or 'message'}: the table of properties is missing or cut off")
+        session.quarantine(_("{path}: the table of properties is missing or cut off").format(path=path or "message"))
         return
     declared = struct.unpack_from("<I", raw, _COUNT_AT)[0]
     if declared > len(storages):
         where = path or "message"
-        session.quarantine(f"{where}: {declared} attachments are declared and {len(storages)} are present")
+        session.quarantine(
+            _("{where}: {declared} attachments are declared and {present} are present").format(
+                where=where, declared=declared, present=len(storages)
+            )
+        )
 
 
 def _html_body(message: StoredProperties) -> bytes:
@@ -157,7 +165,7 @@ def _open_attachment(
     message: StoredProperties, storage: Entry, path: str, cited: str, signed: bool, session: Unfolding
 ) -> None:
     if storage.kind != STORAGE:
-        raise Undecodable("an attachment's storage is a mere stream")
+        raise Undecodable(_("an attachment's storage is a mere stream"))
     found = _properties(message.file, storage, _ATTACHMENT_HEADER, message.codec)
     method = found.integer(mapi.METHOD)
     data = found.stream(mapi.ATTACH_DATA, BINARY)
@@ -177,7 +185,7 @@ def _open_attachment(
         attachments.add_value(found, Content(0, lambda: iter(())), path, cited, session)
     else:
         shown = mapi.name_of(found) or "without a name"
-        raise Undecodable(f"the attachment {shown} has no bytes (method {method})")
+        raise Undecodable(_("the attachment {shown} has no bytes (method {method})").format(shown=shown, method=method))
 
 
 def _open_inner(found: StoredProperties, inner: Entry, method: int | None, path: str, session: Unfolding) -> None:
@@ -192,7 +200,9 @@ def _open_inner(found: StoredProperties, inner: Entry, method: int | None, path:
     elif inner.children:
         attachments.add_storage(found, found.file, inner, path, session)
     else:
-        raise Undecodable(f"the attachment {mapi.name_of(found) or 'without a name'} is an empty object")
+        raise Undecodable(
+            _("the attachment {name} is an empty object").format(name=mapi.name_of(found) or _("without a name"))
+        )
 
 
 def _declared_size(found: StoredProperties) -> int | None:
@@ -205,7 +215,11 @@ def _check_size(found: StoredProperties, data: Entry, path: str, session: Unfold
     declared = _declared_size(found)
     if declared is not None and declared > data.size:
         name = mapi.name_of(found) or "without a name"
-        session.quarantine(f"{path}: the attachment {name} has {data.size} of its {declared} bytes")
+        session.quarantine(
+            _("{path}: the attachment {name} has {size} of its {declared} bytes").format(
+                path=path, name=name, size=data.size, declared=declared
+            )
+        )
 
 
 def _size_below(storage: Entry) -> int:

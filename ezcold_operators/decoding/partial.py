@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .fields import Fields, read_fields
 from .names import parameter
@@ -67,7 +69,7 @@ def reassemble(parts: Sequence[Path], out: Path) -> None:
             with Raw(part) as mail:
                 fields = read_fields(mail, 0, mail.size, top=True)
                 if _partial(fields) is None:
-                    raise Undecodable(f"part {place + 1} of a message/partial is no such part")
+                    raise Undecodable(_("part {place} of a message/partial is no such part").format(place=place + 1))
                 start = fields.body
                 if place == 0:
                     start = read_fields(mail, fields.body, mail.size).body

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 
 MAX_RTF = 30_000_000
@@ -43,17 +45,17 @@ def decompress(raw: bytes) -> bytes:
     :raises Undecodable: it is of no known form, or cut off.
     """
     if len(raw) < 16:
-        raise Undecodable("the compressed rich text has no header")
+        raise Undecodable(_("the compressed rich text has no header"))
     packed_size, full_size, kind, checksum = struct.unpack_from("<II4sI", raw)
     if kind not in (_PLAIN, _COMPRESSED):
-        raise Undecodable("the rich text is compressed in an unknown way")
+        raise Undecodable(_("the rich text is compressed in an unknown way"))
     if kind == _COMPRESSED and checksum and checksum != zlib.crc32(raw[16:], 0xFFFFFFFF) ^ 0xFFFFFFFF:
-        raise Undecodable("the compressed rich text is damaged: its checksum differs")
+        raise Undecodable(_("the compressed rich text is damaged: its checksum differs"))
     # All of it, even beyond the promised length: what lies there may be an object.
     text = raw[16:] if kind == _PLAIN else bytes(_unpack(raw))
     # Uncompressed text's own length is not asked: some writers count its header in.
     if packed_size + 4 > len(raw) or (kind == _COMPRESSED and len(text) < full_size):
-        raise Undecodable("the compressed rich text is cut off")
+        raise Undecodable(_("the compressed rich text is cut off"))
     return text
 
 
@@ -63,7 +65,7 @@ def _unpack(raw: bytes) -> bytearray:
     at, total = 16, len(raw)
     while at < total:
         if len(out) > MAX_RTF:
-            raise Undecodable(f"the rich text is longer than {MAX_RTF} bytes")
+            raise Undecodable(_("the rich text is longer than {limit} bytes").format(limit=MAX_RTF))
         flags = raw[at]
         at += 1
         if not flags:
@@ -135,8 +137,8 @@ def embedded(rtf: bytes) -> Iterator[Embedded]:
             kind, begin = stack.pop() if stack else ("", 0)
         elif token in _KINDS and (kind != "object" or token == b"\\objdata"):
             kind, begin = _KINDS[token], at
-    if kind in _CARRIERS or any(outer in _CARRIERS for outer, _ in stack):
-        raise Undecodable("an object or picture in the rich text is cut off")
+    if kind in _CARRIERS or any(outer in _CARRIERS for outer, _other in stack):
+        raise Undecodable(_("an object or picture in the rich text is cut off"))
 
 
 _KINDS = {b"\\object": "object", b"\\objdata": "objdata", b"\\pngblip": "png", b"\\jpegblip": "jpeg"}
@@ -163,15 +165,15 @@ def _ole1(data: bytes) -> Embedded:
     """
     at, names = 8, []
     if len(data) < 12 or struct.unpack_from("<I", data, 4)[0] != _EMBEDDED:
-        raise Undecodable("an object in the rich text carries no data of its own")
-    for _ in range(3):
+        raise Undecodable(_("an object in the rich text carries no data of its own"))
+    for _other in range(3):
         if at + 4 > len(data):
-            raise Undecodable("an object in the rich text is cut off")
+            raise Undecodable(_("an object in the rich text is cut off"))
         length = struct.unpack_from("<I", data, at)[0]
         names.append(data[at + 4 : at + 4 + min(length, 255)].split(b"\0")[0].decode("cp1252", "replace"))
         at += 4 + length
     size = struct.unpack_from("<I", data, at)[0] if at + 4 <= len(data) else 0
     native = data[at + 4 : at + 4 + size]
     if not native or len(native) < size:
-        raise Undecodable("an object in the rich text is cut off")
+        raise Undecodable(_("an object in the rich text is cut off"))
     return Embedded("object", names[0], native)

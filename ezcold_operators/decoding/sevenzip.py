@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .members import Members
 from .unfolding import SMALL, LimitExceeded, Unfolding
@@ -32,7 +34,7 @@ def open_sevenzip(part: Path, path: str, session: Unfolding) -> None:
     with TemporaryDirectory(dir=session.workdir) as folder:
         lines = _run(part, Path(folder), cap, session)
         members = Members(path, session)
-        problem = "its reader ended without an answer (more memory needed than is allowed?)"
+        problem = _("its reader ended without an answer (more memory needed than is allowed?)")
         for line in lines:
             if "name" in line:
                 file = Path(folder) / str(line["file"])
@@ -47,7 +49,7 @@ def open_sevenzip(part: Path, path: str, session: Unfolding) -> None:
     if problem == "limit":
         raise LimitExceeded(limit)
     if problem:
-        raise Undecodable(f"the 7z archive cannot be read whole: {problem}")
+        raise Undecodable(_("the 7z archive cannot be read whole: {problem}").format(problem=problem))
     members.finish()
 
 
@@ -55,8 +57,12 @@ def _cap(size: int, session: Unfolding) -> tuple[int, str]:
     limits = session.limits
     by_ratio = max(SMALL, size * limits.max_ratio)
     if by_ratio <= limits.max_unfolded_bytes:
-        return by_ratio, f"max_ratio: the 7z archive holds over {limits.max_ratio} times its size"
-    return limits.max_unfolded_bytes, f"max_item_mb: the 7z archive holds over {limits.max_unfolded_bytes} bytes"
+        return by_ratio, _("max_ratio: the 7z archive holds over {max_ratio} times its size").format(
+            max_ratio=limits.max_ratio
+        )
+    return limits.max_unfolded_bytes, _("max_item_mb: the 7z archive holds over {max_unfolded_bytes} bytes").format(
+        max_unfolded_bytes=limits.max_unfolded_bytes
+    )
 
 
 def _run(part: Path, folder: Path, cap: int, session: Unfolding) -> list[dict[str, str]]:

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .ber import SEQUENCE, Ber, Element
 from .sniff import looks_like_mail
@@ -42,7 +44,7 @@ def open_smime(part: Path, name: str | None, path: str, session: Unfolding) -> N
     written.file.unlink()
     try:
         if binary.head[:1] != b"\x30":
-            raise Undecodable("the S/MIME part holds neither CMS data nor their base64")
+            raise Undecodable(_("the S/MIME part holds neither CMS data nor their base64"))
         _open_cms(binary.file, name, path, session)
     finally:
         binary.file.unlink(missing_ok=True)
@@ -53,7 +55,7 @@ def _open_cms(part: Path, name: str | None, path: str, session: Unfolding) -> No
         ber = Ber(stream)
         kind, body = _typed(ber, ber.element(0))
         if body is None:
-            raise Undecodable("the CMS data have no content")
+            raise Undecodable(_("the CMS data have no content"))
         if kind in (_SIGNED, _DIGESTED):
             content = _encapsulated(ber, body)
             if content is None:
@@ -69,9 +71,9 @@ def _open_cms(part: Path, name: str | None, path: str, session: Unfolding) -> No
         elif kind == _DATA:
             pieces = ber.octets(body)
         elif kind == _SHARED_KEY:
-            raise Undecodable("encrypted (S/MIME) with a shared secret, which cannot be opened here")
+            raise Undecodable(_("encrypted (S/MIME) with a shared secret, which cannot be opened here"))
         else:
-            raise Undecodable(f"the CMS data are of the unknown type {kind}")
+            raise Undecodable(_("the CMS data are of the unknown type {kind}").format(kind=kind))
         written = session.scratch(pieces)
     _give(written, name, path, session)
 
@@ -91,7 +93,7 @@ def _give(written: Written, name: str | None, path: str, session: Unfolding) -> 
 def _typed(ber: Ber, outer: Element) -> tuple[str, Element | None]:
     """Type and content of a ContentInfo or an EncapsulatedContentInfo: SEQUENCE {type, [0] content}."""
     if outer.tag != SEQUENCE:
-        raise Undecodable("the S/MIME part holds no CMS data")
+        raise Undecodable(_("the S/MIME part holds no CMS data"))
     parts = ber.children(outer)
     kind = ber.oid(_next(parts))
     wrapper = next(parts, None)
@@ -113,7 +115,7 @@ def _inflated(ber: Ber, body: Element) -> Iterator[bytes]:
     algorithm = ber.oid(_next(ber.children(_next(parts))))
     content = _typed(ber, _next(parts))[1]
     if algorithm != _ZLIB or content is None:
-        raise Undecodable("the S/MIME part is compressed in a way that is not known")
+        raise Undecodable(_("the S/MIME part is compressed in a way that is not known"))
     inflater = zlib.decompressobj()
     try:
         for piece in ber.octets(content):
@@ -124,15 +126,15 @@ def _inflated(ber: Ber, body: Element) -> Iterator[bytes]:
         while not inflater.eof and (rest := inflater.decompress(b"", _PIECE)):
             yield rest
     except zlib.error as error:
-        raise Undecodable("the compressed S/MIME part is damaged") from error
+        raise Undecodable(_("the compressed S/MIME part is damaged")) from error
     if not inflater.eof:
-        raise Undecodable("the compressed S/MIME part is cut off")
+        raise Undecodable(_("the compressed S/MIME part is cut off"))
 
 
 def _next(parts: Iterator[Element]) -> Element:
     found = next(parts, None)
     if found is None:
-        raise Undecodable("the CMS data lack a field")
+        raise Undecodable(_("the CMS data lack a field"))
     return found
 
 

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .ber import INTEGER, OCTETS, SET, Ber, Element
 
@@ -26,8 +28,6 @@ _AES_CBC = {f"2.16.840.1.101.3.4.1.{number}" for number in (2, 22, 42)}
 _AES_GCM = {f"2.16.840.1.101.3.4.1.{number}" for number in (6, 26, 46)}
 _TRIPLE_DES = "1.2.840.113549.3.7"
 _NAMES = {"1.2.840.113549.3.2": "RC2", "1.3.14.3.2.7": "DES", "2.16.840.1.101.3.4.1.7": "AES-CCM"}
-_NO_KEY = "encrypted (S/MIME): name a Connection with the recipient's key in the launcher to open it"
-_OTHER_KEY = "encrypted (S/MIME) to someone else: the configured key is not among its recipients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,9 @@ def decrypted(ber: Ber, body: Element, authenticated: bool, key_pem: str) -> Ite
     :raises Undecodable: no key, another's key, an algorithm that is not known, or damage (while read).
     """
     if not key_pem:
-        raise Undecodable(_NO_KEY)
+        raise Undecodable(
+            _("encrypted (S/MIME): name a Connection with the recipient's key in the launcher to open it")
+        )
     found = _fields(ber, body, authenticated)
     try:
         secret = _content_key(found.recipients, key_pem)
@@ -57,7 +59,7 @@ def decrypted(ber: Ber, body: Element, authenticated: bool, key_pem: str) -> Ite
         return _cbc(ber, found, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Undecodable(
-            f"encrypted (S/MIME): the configured key does not open it ({type(error).__name__})"
+            _("encrypted (S/MIME): the configured key does not open it ({error})").format(error=type(error).__name__)
         ) from error
 
 
@@ -65,10 +67,10 @@ def _fields(ber: Ber, body: Element, authenticated: bool) -> _Encrypted:
     parts = list(ber.children(body))
     at = next((number for number, part in enumerate(parts) if part.tag == SET), None)
     if at is None or at + 1 >= len(parts):
-        raise Undecodable("the encrypted S/MIME part lacks its recipients")
+        raise Undecodable(_("the encrypted S/MIME part lacks its recipients"))
     inner = list(ber.children(parts[at + 1]))
     if len(inner) < 3 or not inner[2].is_context(0):
-        raise Undecodable("the encrypted S/MIME part has no content")
+        raise Undecodable(_("the encrypted S/MIME part has no content"))
     algorithm = list(ber.children(inner[1]))
     rest = parts[at + 2 :] if authenticated else []
     mac = next((ber.value(part, 64) for part in rest if part.tag == OCTETS), b"")
@@ -89,12 +91,12 @@ def _content_key(recipients: bytes, key_pem: str) -> bytes:
     raw = key_pem.encode()
     key = serialization.load_pem_private_key(raw, password=None)
     if not isinstance(key, RSAPrivateKey):
-        raise Undecodable("encrypted (S/MIME): only RSA keys can open it, and the configured key is none")
+        raise Undecodable(_("encrypted (S/MIME): only RSA keys can open it, and the configured key is none"))
     certificates = x509.load_pem_x509_certificates(raw) if b"BEGIN CERTIFICATE" in raw else []
     for recipient in cms.RecipientInfos.load(recipients):
         if recipient.name == "ktri" and _is_ours(recipient.chosen["rid"], certificates):
             return _unwrap(key, recipient.chosen)
-    raise Undecodable(_OTHER_KEY)
+    raise Undecodable(_("encrypted (S/MIME) to someone else: the configured key is not among its recipients"))
 
 
 def _is_ours(identifier: Any, certificates: list[x509.Certificate]) -> bool:
@@ -125,7 +127,7 @@ def _unwrap(key: RSAPrivateKey, recipient: Any) -> bytes:
     if kind in ("rsaes_pkcs1v15", "rsa"):
         return key.decrypt(wrapped, rsa_padding.PKCS1v15())
     if kind != "rsaes_oaep":
-        raise Undecodable(f"encrypted (S/MIME) by {kind}, which cannot be opened here")
+        raise Undecodable(_("encrypted (S/MIME) by {kind}, which cannot be opened here").format(kind=kind))
     parameters = algorithm["parameters"]
     digest = _hash(parameters["hash_algorithm"]["algorithm"].native)
     mask = _hash(parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native)
@@ -140,13 +142,13 @@ def _hash(name: str) -> hashes.HashAlgorithm:
         "sha512": hashes.SHA512(),
     }
     if name not in known:
-        raise Undecodable(f"encrypted (S/MIME) with {name}, which cannot be opened here")
+        raise Undecodable(_("encrypted (S/MIME) with {name}, which cannot be opened here").format(name=name))
     return known[name]
 
 
 def _unknown(found: _Encrypted) -> Undecodable:
     name = _NAMES.get(found.algorithm, found.algorithm)
-    return Undecodable(f"encrypted (S/MIME) by {name}, which cannot be opened here")
+    return Undecodable(_("encrypted (S/MIME) by {name}, which cannot be opened here").format(name=name))
 
 
 def _cbc(ber: Ber, found: _Encrypted, secret: bytes) -> Iterator[bytes]:
@@ -159,7 +161,7 @@ def _cbc(ber: Ber, found: _Encrypted, secret: bytes) -> Iterator[bytes]:
     else:
         raise _unknown(found)
     if found.parameters is None:
-        raise Undecodable("the encrypted S/MIME part has no initial vector")
+        raise Undecodable(_("the encrypted S/MIME part has no initial vector"))
     context = Cipher(cipher, modes.CBC(ber.value(found.parameters, 64))).decryptor()
     return _unpadded(context, ber.octets(found.content), cipher.block_size)
 
@@ -171,7 +173,7 @@ def _unpadded(context: CipherContext, pieces: Iterator[bytes], block_bits: int) 
             yield unpadder.update(context.update(piece))
         yield unpadder.update(context.finalize()) + unpadder.finalize()
     except ValueError as error:
-        raise Undecodable("encrypted (S/MIME): it is damaged, or the configured key is not its key") from error
+        raise Undecodable(_("encrypted (S/MIME): it is damaged, or the configured key is not its key")) from error
 
 
 def _gcm(ber: Ber, found: _Encrypted, secret: bytes) -> Iterator[bytes]:
@@ -190,6 +192,6 @@ def _gcm(ber: Ber, found: _Encrypted, secret: bytes) -> Iterator[bytes]:
                 yield context.update(piece)
             yield context.finalize()
         except InvalidTag as error:
-            raise Undecodable("encrypted (S/MIME): it was changed on its way, or the key is not its key") from error
+            raise Undecodable(_("encrypted (S/MIME): it was changed on its way, or the key is not its key")) from error
 
     return pieces()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .fields import Fields, read_fields
 from .parts import MAIL_TYPES, Leaf, Message, Multipart, Parameters, Tree, boundary_of, content_type
@@ -60,8 +62,8 @@ class _Walker:
         """
         boundary = self.guess(0, self.raw.size)
         if boundary is None:
-            raise Undecodable("this is not a mail: it has no header")
-        self.session.quarantine("the mail has no header: its parts were found by their boundaries")
+            raise Undecodable(_("this is not a mail: it has no header"))
+        self.session.quarantine(_("the mail has no header: its parts were found by their boundaries"))
         self.tree.leaves.clear()
         self.leaf = None
         self.push(Multipart("", message, "multipart/mixed", boundary, 0, message.fields))
@@ -159,7 +161,7 @@ class _Walker:
         """A multipart without parts: harmless if it is empty, but a name or a disposition in its header promises."""
         announced = b"".join(fields.values.get(b"content-disposition", []) + fields.values.get(b"content-type", []))
         if b"name" in announced.lower() or b"attachment" in announced.lower():
-            self.session.quarantine(f"part {place} announces a file, and no part is found in it")
+            self.session.quarantine(_("part {place} announces a file, and no part is found in it").format(place=place))
 
     def guess(self, start: int, end: int) -> bytes | None:
         """The first line in a region that looks like a boundary: two dashes, and a part's header after it."""
@@ -167,7 +169,7 @@ class _Walker:
         if self.guesses > MOST_GUESSES:
             return None
         position = start
-        for _ in range(2000):
+        for _other in range(2000):
             found = 0 if position == 0 else self.raw.find(b"\n--", max(position - 1, 0), end) + 1
             if not found and position:
                 return None
@@ -273,13 +275,19 @@ class _Walker:
         if self.encoded(fields):
             return False
         if message.depth >= self.session.limits.max_depth:
-            self.session.quarantine(f"max_depth: {place} lies deeper than {self.session.limits.max_depth} containers")
+            self.session.quarantine(
+                _("max_depth: {place} lies deeper than {max_depth} containers").format(
+                    place=place, max_depth=self.session.limits.max_depth
+                )
+            )
             return False
         return read_fields(self.raw, fields.body, end, top=True).count > 0
 
     def add_leaf(self, leaf: Leaf, parent: Multipart | None) -> None:
         if len(self.tree.leaves) > 2 * self.session.limits.max_documents + 100:
-            raise LimitExceeded(f"max_documents: more than {len(self.tree.leaves)} parts in one mail", True)
+            raise LimitExceeded(
+                _("max_documents: more than {leaves} parts in one mail").format(leaves=len(self.tree.leaves)), True
+            )
         if parent is not None:
             leaf.parent, leaf.boundary = parent.media_type, parent.boundary
         self.leaf = leaf

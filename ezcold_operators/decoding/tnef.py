@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from . import attachments, mapi, rtf
 from .cfb import MAGIC as COMPOUND
@@ -144,7 +146,7 @@ def _give(message: _Message, path: str, session: Unfolding) -> None:
     cited = html.decode("latin-1").lower() if html else rtf.html_text(text)
     attachments.add_bodies(own, html, text, path, session)
     if own.damaged:
-        session.quarantine(f"{path or 'TNEF'}: the message's properties are cut off")
+        session.quarantine(_("{path}: the message's properties are cut off").format(path=path or "TNEF"))
     signed = attachments.is_signed(own) and len(message.attached) == 1
     for number, attached in enumerate(message.attached, 1):
         inner = join(path, str(number))
@@ -168,7 +170,11 @@ def _give_attached(
     data = attached.data if attached.data is not None and attached.data.size else None
     data = data or own.values.get((mapi.ATTACH_DATA, mapi.BINARY)) or attached.data
     if own.damaged:
-        session.quarantine(f"{path}: the properties of {mapi.name_of(named) or 'an attachment'} are cut off")
+        session.quarantine(
+            _("{path}: the properties of {name} are cut off").format(
+                path=path, name=mapi.name_of(named) or _("an attachment")
+            )
+        )
     if embedded is not None and embedded.size > _INTERFACE:
         _give_embedded(message, named, embedded, path, session)
         if data is not None and data.size and not read(message.stream, data, 32).startswith(_PLACEHOLDER):
@@ -178,7 +184,9 @@ def _give_attached(
     elif own.integer(mapi.METHOD) in mapi.REFERENCES:
         attachments.add_reference(named, path, session)
     elif not own.damaged:
-        raise Undecodable(f"the attachment {mapi.name_of(named) or 'without a name'} has no bytes")
+        raise Undecodable(
+            _("the attachment {name} has no bytes").format(name=mapi.name_of(named) or _("without a name"))
+        )
 
 
 def _give_data(

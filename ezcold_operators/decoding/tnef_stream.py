@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from . import mapi
 
@@ -60,29 +62,29 @@ def attributes(stream: BinaryIO, whole: Span) -> Iterator[Attribute]:
     """
     head = read(stream, Span(whole.offset, 6))
     if len(head) < 6 or not head.startswith(SIGNATURE):
-        raise Undecodable("no TNEF: its signature is missing")
+        raise Undecodable(_("no TNEF: its signature is missing"))
     at, end = whole.offset + 6, whole.offset + whole.size
     swallowed = told = False
     while at < end:
         stream.seek(at)
         header = stream.read(min(9, end - at))
         if len(header) < 9 and header[0] in (MESSAGE, ATTACHMENT):
-            raise Undecodable("the TNEF is cut off within an attribute")
+            raise Undecodable(_("the TNEF is cut off within an attribute"))
         if len(header) < 9:
             break
         level, tag, size = struct.unpack("<BII", header)
         if level not in (MESSAGE, ATTACHMENT):
             break
         if at + 9 + size > end:
-            raise Undecodable("the TNEF is cut off or damaged: an attribute is longer than the file")
+            raise Undecodable(_("the TNEF is cut off or damaged: an attribute is longer than the file"))
         swallowed = swallowed or _swallows(stream, Span(at + 9, size))
         told = told or tag & 0xFFFF not in (_VERSION, OEM_CODEPAGE)
         yield Attribute(level, tag & 0xFFFF, Span(at + 9, size))
         at += 9 + size + 2
     if not told:
-        raise Undecodable("the TNEF is damaged or cut off: it holds nothing")
+        raise Undecodable(_("the TNEF is damaged or cut off: it holds nothing"))
     if swallowed or _holds_attachment(stream, Span(at, max(0, end - at))):
-        raise Undecodable("the TNEF is damaged: attachments behind the damage cannot be reached")
+        raise Undecodable(_("the TNEF is damaged: attachments behind the damage cannot be reached"))
 
 
 def _swallows(stream: BinaryIO, span: Span) -> bool:
@@ -139,7 +141,11 @@ class SpannedProperties:
         """
         span = self.values.get((number, mapi.BINARY))
         if span is not None and span.size > limit:
-            raise Undecodable(f"a property of {span.size} bytes stands where at most {limit} are expected")
+            raise Undecodable(
+                _("a property of {size} bytes stands where at most {limit} are expected").format(
+                    size=span.size, limit=limit
+                )
+            )
         return read(self.stream, span, limit) if span is not None else None
 
     def time(self, number: int) -> datetime | None:
@@ -168,8 +174,8 @@ class _Cursor:
     def properties(self, into: dict[tuple[int, int], Span]) -> None:
         count = self._number()
         if count > _MAX_PROPERTIES:
-            raise Undecodable("too many properties")
-        for _ in range(count):
+            raise Undecodable(_("too many properties"))
+        for _other in range(count):
             kind, number = struct.unpack("<HH", self._take(4))
             if number >= 0x8000:
                 self._name()
@@ -180,9 +186,9 @@ class _Cursor:
         base = kind & ~_MULTIPLE
         size = _FIXED.get(base)
         if size is None and base not in _VARIABLE:
-            raise Undecodable("a property of unknown type")
+            raise Undecodable(_("a property of unknown type"))
         count = self._number() if size is None or kind & _MULTIPLE else 1
-        for _ in range(min(count, _MAX_PROPERTIES)):
+        for _other in range(min(count, _MAX_PROPERTIES)):
             length = self._number() if size is None else size
             yield self._skip(length)
             if size is None:
@@ -206,7 +212,7 @@ class _Cursor:
 
     def _skip(self, size: int, strict: bool = True) -> Span:
         if strict and self._at + size > self._end:
-            raise Undecodable("a property is cut off")
+            raise Undecodable(_("a property is cut off"))
         span = Span(self._at, size)
         self._at += size
         return span

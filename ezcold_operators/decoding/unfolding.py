@@ -22,6 +22,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .base import Decoded, Envelope, Found, Headers, Options, Role
 from .sniff import container_kind, sniff
@@ -198,7 +200,12 @@ class Unfolding:
         """
         if len(self.documents) >= self.limits.max_documents:
             written.file.unlink(missing_ok=True)
-            raise LimitExceeded(f"max_documents: more than {self.limits.max_documents} documents in one item", True)
+            raise LimitExceeded(
+                _("max_documents: more than {max_documents} documents in one item").format(
+                    max_documents=self.limits.max_documents
+                ),
+                True,
+            )
         found = Found(
             name=name,
             path=path or "1",
@@ -243,7 +250,11 @@ class Unfolding:
         if kind is None or not self.allows(kind):
             return keep()
         if self.depth >= self.limits.max_depth:
-            self.quarantine(f"max_depth: {path} lies deeper than {self.limits.max_depth} containers")
+            self.quarantine(
+                _("max_depth: {path} lies deeper than {max_depth} containers").format(
+                    path=path, max_depth=self.limits.max_depth
+                )
+            )
             return keep()
         before = len(self.documents)
         if not self.open(kind, written.file, written.size, name, path) and len(self.documents) == before:
@@ -272,7 +283,11 @@ class Unfolding:
         except Exception as error:  # hostile bytes make third-party readers raise anything at all
             if is_disk_failure(error):
                 raise
-            self.quarantine(f"{place}the {kind} container cannot be read ({type(error).__name__}: {str(error)[:200]})")
+            self.quarantine(
+                _("{place}the {kind} container cannot be read ({error}: {detail})").format(
+                    place=place, kind=kind, error=type(error).__name__, detail=str(error)[:200]
+                )
+            )
             return False
         return True
 
@@ -283,7 +298,11 @@ class Unfolding:
         :raises LimitExceeded: `max_depth` containers are open already.
         """
         if self.depth >= self.limits.max_depth:
-            raise LimitExceeded(f"max_depth: {path} lies deeper than {self.limits.max_depth} containers")
+            raise LimitExceeded(
+                _("max_depth: {path} lies deeper than {max_depth} containers").format(
+                    path=path, max_depth=self.limits.max_depth
+                )
+            )
         self._frames.append(_Frame(path, size, self.depth + 1))
         try:
             yield
@@ -296,11 +315,13 @@ class Unfolding:
 
         :raises Undecodable: its optional library is not installed.
         """
-        module, _, function = OPENERS[kind].partition(":")
+        module, _other, function = OPENERS[kind].partition(":")
         try:
             return cast(Opener, getattr(import_module(module), function))
         except ImportError as error:
-            raise Undecodable(f"{kind} containers cannot be opened: {error.name} is not installed") from error
+            raise Undecodable(
+                _("{kind} containers cannot be opened: {name} is not installed").format(kind=kind, name=error.name)
+            ) from error
 
     # -- the answer
 
@@ -313,10 +334,17 @@ class Unfolding:
     def _count(self, size: int) -> None:
         self._bytes += size
         if self._bytes > self.limits.max_unfolded_bytes:
-            raise LimitExceeded(f"max_item_mb: more than {self.limits.max_unfolded_bytes} bytes in one item", True)
+            raise LimitExceeded(
+                _("max_item_mb: more than {max_unfolded_bytes} bytes in one item").format(
+                    max_unfolded_bytes=self.limits.max_unfolded_bytes
+                ),
+                True,
+            )
         for frame in self._frames:
             frame.produced += size
             if frame.produced > SMALL and frame.produced > frame.size * self.limits.max_ratio:
                 raise LimitExceeded(
-                    f"max_ratio: {frame.path or 'it'} unfolds to over {self.limits.max_ratio} times itself"
+                    _("max_ratio: {path} unfolds to over {max_ratio} times itself").format(
+                        path=frame.path or "it", max_ratio=self.limits.max_ratio
+                    )
                 )

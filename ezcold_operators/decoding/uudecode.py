@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ezcold_operators.i18n import _
+
 from .names import clean, decode_bytes
 
 _BEGIN = re.compile(rb"begin(?:-base64)? ([0-7]{3,4}) ([^\r\n]{1,500})")
@@ -126,7 +128,7 @@ def _uu_file(first: bytes, lines: Iterator[bytes], found: Embedded) -> Iterator[
             out = []
         line = next(lines, None)
     yield b"".join(out)
-    found.complaint = "a uuencoded file has no end"
+    found.complaint = _("a uuencoded file has no end")
 
 
 def _yenc_file(begin: bytes, lines: Iterator[bytes], found: Embedded) -> Iterator[bytes]:
@@ -139,16 +141,18 @@ def _yenc_file(begin: bytes, lines: Iterator[bytes], found: Embedded) -> Iterato
             ended = dict(_YNUMBER.findall(line))
             expected = ended.get(b"pcrc32") or (None if b"part" in announced else ended.get(b"crc32"))
             if expected is not None and int(expected, 16) != crc:
-                found.complaint = "a yEnc file does not have the checksum it announces"
+                found.complaint = _("a yEnc file does not have the checksum it announces")
             if int(ended.get(b"size", b"%d" % size)) != size:
-                found.complaint = "a yEnc file does not have the size it announces"
+                found.complaint = _("a yEnc file does not have the size it announces")
             if int(announced.get(b"total", b"1")) > 1:
-                found.complaint = f"yEnc: part {int(announced.get(b'part', b'0'))} of {int(announced[b'total'])}"
+                found.complaint = _("yEnc: part {part} of {total}").format(
+                    part=int(announced.get(b"part", b"0")), total=int(announced[b"total"])
+                )
             return
         data = _yenc_line(line.rstrip(b"\r\n"))
         crc, size = zlib.crc32(data, crc), size + len(data)
         yield data
-    found.complaint = "a yEnc file has no end"
+    found.complaint = _("a yEnc file has no end")
 
 
 _YENC = bytes((index - 42) & 255 for index in range(256))
@@ -173,14 +177,14 @@ def _binhex_file(lines: Iterator[bytes], found: Embedded) -> Iterator[bytes]:
     data = _binhex_unpacked(b"".join(text).strip(b":"))
     length = data[0] if data else 0
     if len(data) < length + 22:
-        found.complaint = "a BinHex file has no end"
+        found.complaint = _("a BinHex file has no end")
         return
     found.name = clean(decode_bytes(data[1 : 1 + length], "mac-roman")) or None
     fork = int.from_bytes(data[length + 12 : length + 16], "big")
     start = length + 22
     crc = int.from_bytes(data[start + fork : start + fork + 2], "big")
     if binascii.crc_hqx(data[start : start + fork], 0) != crc:
-        found.complaint = "a BinHex file does not have the checksum it announces"
+        found.complaint = _("a BinHex file does not have the checksum it announces")
     yield data[start : start + fork]
 
 

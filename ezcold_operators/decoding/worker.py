@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ezcold_operators.i18n import _
+
 from ..errors import ConfigurationError
 from . import mime  # noqa: F401 - loaded before the first item comes
 from .api import decode, decode_any
@@ -52,13 +54,17 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         if is_disk_failure(error):
             return {"disk": error.strerror or type(error).__name__}
-        return {"failed": f"decoding failed ({type(error).__name__}: {error.strerror})"}
+        return {
+            "failed": _("decoding failed ({error}: {strerror})").format(
+                error=type(error).__name__, strerror=error.strerror
+            )
+        }
     except ConfigurationError as error:
         return {"configuration": str(error)}
     except MemoryError:
-        return {"failed": "decoding needs more memory than it may have"}
+        return {"failed": _("decoding needs more memory than it may have")}
     except Exception as error:
-        return {"failed": f"decoding failed ({type(error).__name__})"}
+        return {"failed": _("decoding failed ({error})").format(error=type(error).__name__)}
 
 
 if __name__ == "__main__":

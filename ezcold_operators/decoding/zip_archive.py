@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ezcold_operators.i18n import _
+
 from ..errors import Undecodable
 from .members import Members
 from .unfolding import LimitExceeded, Unfolding, Written, is_disk_failure
@@ -39,7 +41,7 @@ def open_zip(part: Path, name: str | None, path: str, session: Unfolding) -> Non
     except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, OSError) as error:
         if is_disk_failure(error):
             raise
-        raise Undecodable("the zip has no readable directory: it is damaged or cut off") from error
+        raise Undecodable(_("the zip has no readable directory: it is damaged or cut off")) from error
     with archive:
         if _is_package(archive):
             session.add(_file_pieces(part), name=name, path=path)
@@ -108,7 +110,11 @@ def _check_count(part: Path, archive: zipfile.ZipFile, path: str, session: Unfol
     declared = struct.unpack_from("<H", tail, at + 10)[0] if 0 <= at <= len(tail) - 12 else 0
     found = len(archive.infolist())
     if declared not in (found & 0xFFFF, 0xFFFF) or (not found and begins == b"PK\3\4"):
-        session.quarantine(f"{path or 'zip'}: its directory is damaged: {declared} members announced, {found} found")
+        session.quarantine(
+            _("{path}: its directory is damaged: {declared} members announced, {found} found").format(
+                path=path or "zip", declared=declared, found=found
+            )
+        )
 
 
 def _give(opener: _Opener, info: zipfile.ZipInfo, members: Members) -> None:
@@ -118,10 +124,10 @@ def _give(opener: _Opener, info: zipfile.ZipInfo, members: Members) -> None:
         return
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         kind = "a link" if stat.S_ISLNK(mode) else "a device"
-        return members.refuse(name, f"it is {kind}, not a file")
+        return members.refuse(name, _("it is {kind}, not a file").format(kind=kind))
     if info.compress_type not in (*_SUPPORTED, _AES):
         method = _METHODS.get(info.compress_type, str(info.compress_type))
-        return members.refuse(name, f"it is compressed by {method}, which cannot be read here")
+        return members.refuse(name, _("it is compressed by {method}, which cannot be read here").format(method=method))
     members.attempt(name, lambda: opener.write(info))
 
 
@@ -146,7 +152,7 @@ class _Opener:
             return self._session.scratch(_pieces(self._archive, info, None))
         passwords = self._session.options.passwords
         if not passwords:
-            raise Undecodable("it is encrypted and no password is configured")
+            raise Undecodable(_("it is encrypted and no password is configured"))
         archive, wanted = self._archive, info
         if info.compress_type == _AES:
             archive = self._aes_archive()
@@ -168,14 +174,14 @@ class _Opener:
                 ) as error:
                     if is_disk_failure(error):
                         raise
-        raise Undecodable("it is encrypted and no configured password opens it")
+        raise Undecodable(_("it is encrypted and no configured password opens it"))
 
     def _aes_archive(self) -> Any:
         if self._aes is None:
             try:
                 pyzipper = import_module("pyzipper")
             except ImportError as error:
-                raise Undecodable("it is encrypted by AES: install ezcold[aes]") from error
+                raise Undecodable(_("it is encrypted by AES: install ezcold[aes]")) from error
             self._aes = self._stack.enter_context(pyzipper.AESZipFile(self._part))
         return self._aes
 
@@ -188,7 +194,7 @@ def _pieces(archive: Any, info: zipfile.ZipInfo, password: bytes | None) -> Iter
             left -= len(piece)
             yield piece
     if left:
-        raise Undecodable("its length is not the one that the directory promises")
+        raise Undecodable(_("its length is not the one that the directory promises"))
 
 
 def _file_pieces(part: Path) -> Iterator[bytes]:

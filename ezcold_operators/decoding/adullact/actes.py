@@ -13,6 +13,7 @@ from ezcold_operators.decoding.adullact import xml
 from ezcold_operators.decoding.adullact.tables import EMETTEURS, NATURES
 from ezcold_operators.decoding.adullact.work import Member, Work, Written
 from ezcold_operators.decoding.adullact.xml import Node
+from ezcold_operators.i18n import _
 
 _TYPOLOGY = re.compile(r"^(\d{2}_[A-Z]{2}|[A-Z]{2}_[A-Z]{2})-")
 _RECEIVED = ("ActeRecu", "EnveloppeRecue")
@@ -75,9 +76,11 @@ def _check_files(messages: list[Message], others: list[Member], work: Work) -> N
     for message in messages:
         if message.is_answer:
             continue
-        for _, name in message.named_files():
+        for _other, name in message.named_files():
             if name.replace("\\", "/").rsplit("/", 1)[-1].casefold() not in present:
-                work.problem(f"{message.root.name} names a file that is missing: {name[:120]!r}")
+                work.problem(
+                    _("{name} names a file that is missing: {file!r}").format(name=message.root.name, file=name[:120])
+                )
 
 
 def _check_count(message: Message, work: Work) -> None:
@@ -86,7 +89,7 @@ def _check_count(message: Message, work: Work) -> None:
         return
     stated, listed = annexes.attribute("Nombre"), len(annexes.all("Annexe"))
     if stated is not None and stated.isdigit() and int(stated) != listed:
-        work.problem(f"Annexes/@Nombre says {int(stated)}, {listed} are listed")
+        work.problem(_("Annexes/@Nombre says {stated}, {listed} are listed").format(stated=int(stated), listed=listed))
 
 
 def links(messages: list[Message]) -> dict[str, dict[str, Any]]:
@@ -109,7 +112,7 @@ def links(messages: list[Message]) -> dict[str, dict[str, Any]]:
 
 def _metadata(messages: list[Message]) -> dict[str, Any]:
     envelope = next((m for m in messages if m.is_envelope), None)
-    listed = [name.casefold() for _, name in envelope.named_files()] if envelope is not None else []
+    listed = [name.casefold() for _other, name in envelope.named_files()] if envelope is not None else []
 
     def rank(message: Message) -> tuple[int, int]:
         name = message.member.name.casefold()
@@ -166,7 +169,7 @@ def _anywhere(root: Node, name: str) -> str | None:
 def _classification(act: Node) -> str | None:
     """The subject's levels joined by dots; a level may be skipped."""
     levels = ((act.first(f"CodeMatiere{level}"), level) for level in range(1, 6))
-    codes = [node.attribute("CodeMatiere") for node, _ in levels if node is not None]
+    codes = [node.attribute("CodeMatiere") for node, _other in levels if node is not None]
     return ".".join(code for code in codes if code) or None
 
 

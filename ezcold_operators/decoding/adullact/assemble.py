@@ -22,6 +22,7 @@ from ezcold_operators.decoding.adullact.recognise import EnvelopeType, Root
 from ezcold_operators.decoding.adullact.work import Member, Work, Written
 from ezcold_operators.decoding.adullact.xml import XmlRefused
 from ezcold_operators.decoding.base import Envelope, Options
+from ezcold_operators.i18n import _
 
 _XML = "application/xml"
 _ORDER: tuple[EnvelopeType, ...] = ("acte", "helios", "chorus_fact")
@@ -256,7 +257,11 @@ def _with_deposit(facts: dict[str, Any], item: _Item, kind: EnvelopeType, work: 
     here = {file.member.name for file in item.files}
     for named in item.deposit.files:
         if pastell.stored_name(named.content) not in here:
-            work.problem(f"{item.deposit.member.name} names a file that is missing: {named.content[:120]!r}")
+            work.problem(
+                _("{name} names a file that is missing: {content!r}").format(
+                    name=item.deposit.member.name, content=named.content[:120]
+                )
+            )
     fields = item.deposit.facts(kind)
     if kind == "chorus_fact":
         first, *others = facts.get("factures") or [{}]

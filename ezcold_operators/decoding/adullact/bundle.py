@@ -14,6 +14,7 @@ from typing import IO, cast
 
 from ezcold_operators.decoding.adullact.recognise import container_of
 from ezcold_operators.decoding.adullact.work import CHUNK, GZIP_ERRORS, LimitExceeded, Member, Work, Written
+from ezcold_operators.i18n import _
 
 BUNDLE_INDEX = ".ezcold-bundle.json"
 """First member of the tar in which the source hands over files that lay side by side."""
@@ -55,7 +56,7 @@ def _name_repeats(members: list[Member], work: Work) -> None:
     seen: dict[str, str] = {}
     for member in members:
         if seen.setdefault(member.path, member.blob.sha256) != member.blob.sha256:
-            work.problem(f"the archive holds two different files named {member.path[:100]!r}")
+            work.problem(_("the archive holds two different files named {path!r}").format(path=member.path[:100]))
 
 
 def _safe(name: str, work: Work) -> str | None:
@@ -67,7 +68,7 @@ def _safe(name: str, work: Work) -> str | None:
     if any(remain in (parts[-1], parts[0] + "/") for remain in _REMAINS):
         return None
     if path.startswith("/") or ".." in parts or (len(path) > 1 and path[1] == ":") or "\0" in path:
-        work.problem(f"the archive holds a member that points outside it: {name[:100]!r}")
+        work.problem(_("the archive holds a member that points outside it: {name!r}").format(name=name[:100]))
         return None
     return path or None
 
@@ -75,7 +76,12 @@ def _safe(name: str, work: Work) -> str | None:
 def _check_count(members: int, work: Work) -> None:
     """Folders count too, so the bound is double that of documents."""
     if members > 2 * work.limits.max_documents:
-        raise LimitExceeded(f"max_documents: the archive holds more than {2 * work.limits.max_documents} members", True)
+        raise LimitExceeded(
+            _("max_documents: the archive holds more than {max_documents} members").format(
+                max_documents=2 * work.limits.max_documents
+            ),
+            True,
+        )
 
 
 # gzip ---------------------------------------------------------------------------------------------
@@ -90,7 +96,7 @@ def _gzip(file: Path, size: int, work: Work, members: list[Member]) -> None:
                 while data := unzipped.read1(CHUNK):
                     out.write(data)
         except GZIP_ERRORS as error:
-            broken = Broken(f"the gzip file is damaged or cut short ({type(error).__name__})")
+            broken = Broken(_("the gzip file is damaged or cut short ({error})").format(error=type(error).__name__))
         blob = out.close()
     if container_of(blob.head) == "tar":
         try:
@@ -115,7 +121,7 @@ class _Guarded:
 
     def read(self, size: int = -1) -> bytes:
         if size < 0 or size > _MAX_HEADER:
-            raise LimitExceeded("max_ratio: the tar archive holds a header of more than 4 MB")
+            raise LimitExceeded(_("max_ratio: the tar archive holds a header of more than 4 MB"))
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -133,14 +139,20 @@ def _tar(file: Path, work: Work, members: list[Member]) -> None:
                     _check_count(number, work)
                     _tar_member(archive, info, work, members)
         except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError) as error:
-            raise Broken(f"the tar archive is damaged or cut short ({type(error).__name__})") from None
+            raise Broken(
+                _("the tar archive is damaged or cut short ({error})").format(error=type(error).__name__)
+            ) from None
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, work: Work, members: list[Member]) -> None:
     if info.isdir() or info.name == BUNDLE_INDEX:
         return
     if not info.isreg() or info.issparse():
-        work.problem(f"the archive holds a member that is no regular file (link, device): {_shown(info.name)!r}")
+        work.problem(
+            _("the archive holds a member that is no regular file (link, device): {name!r}").format(
+                name=_shown(info.name)
+            )
+        )
         return
     path = _safe(_shown(info.name), work)
     source = archive.extractfile(info) if path is not None else None
@@ -182,7 +194,9 @@ def _zip(file: Path, work: Work, members: list[Member]) -> None:
     try:
         archive = zipfile.ZipFile(file)
     except _ZIP_ERRORS as error:
-        raise Broken(f"the zip archive is damaged or cut short ({type(error).__name__})") from None
+        raise Broken(
+            _("the zip archive is damaged or cut short ({error})").format(error=type(error).__name__)
+        ) from None
     with archive:
         entries = archive.infolist()
         _check_count(len(entries), work)
@@ -198,9 +212,9 @@ def _check_directory(file: Path) -> None:
         tail = raw.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) < at + 22:
-        raise Broken("the zip archive is damaged or cut short (no central directory)")
+        raise Broken(_("the zip archive is damaged or cut short (no central directory)"))
     if struct.unpack_from("<I", tail, at + 12)[0] > _MAX_HEADER:
-        raise LimitExceeded("max_documents: the zip archive's directory is larger than 4 MB")
+        raise LimitExceeded(_("max_documents: the zip archive's directory is larger than 4 MB"))
 
 
 def zip_name(info: zipfile.ZipInfo) -> str:
@@ -223,18 +237,24 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, work: Work, mem
     name = zip_name(info)
     mode = info.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        work.problem(f"the archive holds a member that is no regular file (link, device): {name[:100]!r}")
+        work.problem(
+            _("the archive holds a member that is no regular file (link, device): {name!r}").format(name=name[:100])
+        )
         return
     path = _safe(name, work)
     if path is None:
         return
     if info.flag_bits & 1:
-        work.problem(f"a member of the zip archive is encrypted: {name[:100]!r}")
+        work.problem(_("a member of the zip archive is encrypted: {name!r}").format(name=name[:100]))
         return
     try:
         members.append(Member(path, read_zip_member(archive, info, work)))
     except _ZIP_ERRORS as error:
-        work.problem(f"a member of the zip archive is damaged ({type(error).__name__}): {name[:100]!r}")
+        work.problem(
+            _("a member of the zip archive is damaged ({error}): {name!r}").format(
+                error=type(error).__name__, name=name[:100]
+            )
+        )
 
 
 def read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, work: Work) -> Written:
@@ -258,10 +278,10 @@ def single_member(blob: Written, name: str, work: Work) -> tuple[Written, str] |
             if len(entries) != 1 or not _is_wrapping(name, zip_name(entries[0])):
                 return None
             if entries[0].flag_bits & 1:
-                raise Broken("its zip wrapping is encrypted")
+                raise Broken(_("its zip wrapping is encrypted"))
             return read_zip_member(archive, entries[0], work), zip_name(entries[0])
     except _ZIP_ERRORS as error:
-        raise Broken(f"its zip wrapping is damaged ({type(error).__name__})") from None
+        raise Broken(_("its zip wrapping is damaged ({error})").format(error=type(error).__name__)) from None
 
 
 _ZIP_LIKE = (".zip", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".jar", ".epub", ".asice", ".asics")

@@ -10,6 +10,7 @@ from ezcold_operators.decoding.adullact.recognise import is_invoice, root
 from ezcold_operators.decoding.adullact.work import CHUNK, Work, Written
 from ezcold_operators.decoding.adullact.xml import XmlRefused
 from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.i18n import _
 
 _NAMES = (b"factur-x.xml", b"zugferd-invoice.xml", b"xrechnung.xml")
 _MAX_XML = 50_000_000
@@ -24,7 +25,7 @@ def embedded_invoice(file: Path, work: Work) -> tuple[str, Written] | None:
         from pypdf import PdfReader
     except ImportError:
         if _seems_facturx(file):
-            raise ConfigurationError("Reading Factur-X needs pypdf: install ezcold[adullact].") from None
+            raise ConfigurationError(_("Reading Factur-X needs pypdf: install ezcold[adullact].")) from None
         return None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it tells of every oddity of every PDF
     try:
@@ -36,7 +37,7 @@ def embedded_invoice(file: Path, work: Work) -> tuple[str, Written] | None:
     except (RecursionError, MemoryError):
         return None
     except XmlRefused as refused:
-        work.problem(f"the XML embedded in the PDF: {refused}")
+        work.problem(_("the XML embedded in the PDF: {refused}").format(refused=refused))
     except Exception:  # noqa: S110 - pypdf raises anything on a damaged PDF; such a PDF is no Factur-X
         pass
     return None

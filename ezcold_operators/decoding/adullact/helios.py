@@ -19,6 +19,7 @@ from ezcold_operators.decoding.adullact.bundle import Broken
 from ezcold_operators.decoding.adullact.pieces import Base64Sink, gunzipped, unzipped
 from ezcold_operators.decoding.adullact.work import LimitExceeded, Work, Written
 from ezcold_operators.decoding.adullact.xml import Node
+from ezcold_operators.i18n import _
 
 _HEADER = (
     ("dte_str", ("DteStr",)),
@@ -173,7 +174,7 @@ class _Reader:
             return None
         if sink.blob is None:
             if named:
-                self.work.problem(f"{label}: its Fichier is empty")
+                self.work.problem(_("{label}: its Fichier is empty").format(label=label))
             return None
         try:
             blob = gunzipped(sink.blob, self.work)
@@ -203,7 +204,11 @@ class _Reader:
         self.signatures += 1
         value = next((n for n in node.walk() if n.name == "SignatureValue"), None)
         if not _is_base64(value.text if value is not None else ""):
-            self.work.problem(f"signature {self.signatures}: its SignatureValue is missing or no base64")
+            self.work.problem(
+                _("signature {signatures}: its SignatureValue is missing or no base64").format(
+                    signatures=self.signatures
+                )
+            )
         for reference in (n for n in node.walk() if n.name == "Reference"):
             uri = reference.attribute("URI")
             if uri is not None and uri.startswith("#") and not uri.startswith("#xpointer("):
@@ -212,7 +217,7 @@ class _Reader:
     def finish(self) -> Pes:
         for uri in self.uris:
             if uri not in self.ids and len(self.ids) < _MAX_IDS:
-                self.work.problem(f"a signature refers to #{uri[:60]}, which the file does not hold")
+                self.work.problem(_("a signature refers to #{uri}, which the file does not hold").format(uri=uri[:60]))
         facts = self.pes.facts
         for key, values in (("domaines", self.domains), ("bordereaux", self.bordereaux), ("pj_refs", self.pj_refs)):
             if values:

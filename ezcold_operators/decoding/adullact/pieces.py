@@ -7,6 +7,7 @@ import re
 
 from ezcold_operators.decoding.adullact.bundle import Broken, single_member
 from ezcold_operators.decoding.adullact.work import GZIP_ERRORS, LimitExceeded, Work, Writer, Written
+from ezcold_operators.i18n import _
 
 _BLANKS = {ord(c): None for c in " \t\r\n"}
 _BATCH = 1 << 16
@@ -32,7 +33,7 @@ class Base64Sink:
         if self.error is not None:
             return
         if " " in piece and _PROSE.search(piece):
-            self._abandon("its base64 is wrong")
+            self._abandon(_("its base64 is wrong"))
             return
         self._pending += piece.translate(_BLANKS)
         if len(self._pending) >= _BATCH:
@@ -57,10 +58,10 @@ class Base64Sink:
                 self._writer = self._work.writer()
             self._writer.write(data)
         except LimitExceeded:
-            self._abandon("the limits of the item are exceeded")
+            self._abandon(_("the limits of the item are exceeded"))
             raise
         except ValueError:
-            self._abandon("its base64 is wrong")
+            self._abandon(_("its base64 is wrong"))
 
     def _abandon(self, error: str) -> None:
         self.error = error
@@ -78,7 +79,9 @@ def gunzipped(blob: Written, work: Work) -> Written:
     try:
         inner = work.gunzip(blob)
     except GZIP_ERRORS as error:
-        raise Broken(f"its gzip wrapping is damaged or cut short ({type(error).__name__})") from None
+        raise Broken(
+            _("its gzip wrapping is damaged or cut short ({error})").format(error=type(error).__name__)
+        ) from None
     work.discard(blob)
     return inner
 

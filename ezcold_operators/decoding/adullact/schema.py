@@ -16,6 +16,7 @@ from ezcold_operators.decoding.adullact.tables import ACTES_NAMESPACE
 from ezcold_operators.decoding.adullact.work import Member, Work
 from ezcold_operators.decoding.base import Options
 from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.i18n import _
 
 DIRECTORY = "EZCOLD_XSD_DIR"
 _MAX_BYTES = 50_000_000
@@ -37,7 +38,9 @@ def validate(member: Member, root: Root, work: Work, options: Options) -> None:
     try:
         schema = etree.XMLSchema(etree.parse(str(path), etree.XMLParser(no_network=True, resolve_entities=False)))
     except (etree.XMLSchemaParseError, etree.XMLSyntaxError, OSError):
-        raise ConfigurationError(f"The schema {path} cannot be read: correct it or remove it.") from None
+        raise ConfigurationError(
+            _("The schema {path} cannot be read: correct it or remove it.").format(path=path)
+        ) from None
     encoding = override(member.blob.file)
     parser = etree.XMLParser(
         encoding=encoding,
@@ -52,13 +55,21 @@ def validate(member: Member, root: Root, work: Work, options: Options) -> None:
         return  # the reader names it
     if not schema.validate(document):
         line = next((entry.line for entry in cast(Any, schema.error_log)), 0)
-        work.problem(f"{member.name[:100]} does not follow its schema {path.name} (line {line})")
+        work.problem(
+            _("{name} does not follow its schema {schema} (line {line})").format(
+                name=member.name[:100], schema=path.name, line=line
+            )
+        )
 
 
 def _schema_path(root: Root) -> Path | None:
     directory = os.environ.get(DIRECTORY, "")
     if not directory or not Path(directory).is_dir():
-        raise ConfigurationError(f"Validation needs the schemas: set {DIRECTORY} to the folder that holds them.")
+        raise ConfigurationError(
+            _("Validation needs the schemas: set {directory} to the folder that holds them.").format(
+                directory=DIRECTORY
+            )
+        )
     namespace, local = root
     name = "actesv1_1" if namespace.startswith(ACTES_NAMESPACE) else local
     path = Path(directory) / f"{name}.xsd"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ezcold_operators.decoding.adullact.encoding import override
+from ezcold_operators.i18n import _
 
 MAX_BYTES = 10_000_000
 """Canonical XML needs the whole document in memory."""
@@ -65,9 +66,11 @@ def problems(file: Path) -> Iterator[str]:
         for reference in signature.findall(f"{_DS}SignedInfo/{_DS}Reference"):
             if _holds(reference, signature, tree, targets) is False:
                 uri = reference.get("URI") or "the file"
-                yield f"signature {number}: what it signs ({uri[:60]}) was changed after signing"
+                yield _("signature {number}: what it signs ({uri}) was changed after signing").format(
+                    number=number, uri=uri[:60]
+                )
         if _value_holds(signature) is False:
-            yield f"signature {number}: its SignatureValue does not belong to what it signs"
+            yield _("signature {number}: its SignatureValue does not belong to what it signs").format(number=number)
 
 
 def _targets(tree: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ezcold_operators.decoding.adullact.encoding import corrected, override
+from ezcold_operators.i18n import _
 
 _READ = 1 << 16
 _MAX_DEPTH = 100
@@ -85,7 +86,7 @@ class Node:
 def split(tag: str) -> tuple[str, str]:
     """(namespace, local name) of a name in Clark notation."""
     if tag.startswith("{"):
-        namespace, _, local = tag[1:].partition("}")
+        namespace, _other, local = tag[1:].partition("}")
         return namespace, local
     return "", tag
 
@@ -118,7 +119,7 @@ class _Target:
                 raise _RootSeen
         self.path.append(local)
         if len(self.path) > _MAX_DEPTH:
-            raise XmlRefused(f"XML nested deeper than {_MAX_DEPTH} elements is refused")
+            raise XmlRefused(_("XML nested deeper than {max_depth} elements is refused").format(max_depth=_MAX_DEPTH))
         attrs = {split(key)[1]: value for key, value in attributes.items()}
         path = tuple(self.path)
         if self.entered is not None:
@@ -131,7 +132,7 @@ class _Target:
             return
         self.count = 1 if parent is None else self.count + 1
         if self.count > _MAX_NODES:
-            raise XmlRefused(f"one element holds more than {_MAX_NODES} others: refused")
+            raise XmlRefused(_("one element holds more than {max_nodes} others: refused").format(max_nodes=_MAX_NODES))
         node = Node(local, namespace, attrs, path=path, sink=sink)
         if parent is not None:
             parent.children.append(node)
@@ -146,7 +147,7 @@ class _Target:
         node = self.nodes[-1] if self.nodes else None
         if node is not None:
             if len(node.text) + len(piece) > _MAX_TEXT:
-                raise XmlRefused(f"a value of more than {_MAX_TEXT} characters is refused")
+                raise XmlRefused(_("a value of more than {max_text} characters is refused").format(max_text=_MAX_TEXT))
             node.text += piece
 
     def end(self, tag: str) -> None:
@@ -165,7 +166,7 @@ class _Target:
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
         self.doctype_name = name
-        raise XmlRefused("XML with a DOCTYPE (entities, external files) is refused: no envelope has one")
+        raise XmlRefused(_("XML with a DOCTYPE (entities, external files) is refused: no envelope has one"))
 
     def close(self) -> None:
         return None
@@ -201,15 +202,15 @@ def _feed(file: Path, target: _Target, encoding: str | None, limit: int | None =
                 silent = silent + len(data) if target.events == seen else 0
                 seen = target.events
                 if silent > _MAX_SILENCE:
-                    raise XmlRefused("one name, attribute or comment of more than 4 MB is refused")
+                    raise XmlRefused(_("one name, attribute or comment of more than 4 MB is refused"))
                 read += len(data)
                 if limit is not None and read >= limit:
                     return
         parser.close()
     except etree.XMLSyntaxError as error:
-        raise XmlBroken(f"XML not well formed: {_short(error.msg)}") from None
+        raise XmlBroken(_("XML not well formed: {msg}").format(msg=_short(error.msg))) from None
     except (LookupError, UnicodeError, ValueError) as error:
-        raise XmlBroken(f"XML not readable: {_short(str(error))}") from None
+        raise XmlBroken(_("XML not readable: {error}").format(error=_short(str(error)))) from None
 
 
 def _short(text: str | None) -> str:
