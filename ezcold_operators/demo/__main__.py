@@ -257,7 +257,8 @@ def _interrupt(*_args: object) -> None:
 def main() -> int:
     """Exit code 0 when asked to stop, 1 with a sentence when something failed."""
     console = Console(width=None if sys.stdout.isatty() else 160)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell starts what runs in its background with SIGINT ignored, and Python then leaves it so.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         return bare(console) if "--bare" in sys.argv[1:] else demo(console)

@@ -64,7 +64,12 @@ def test_the_demo_shows_what_arrived_and_ctrl_c_stops_everything(tmp_path: Path)
         assert demo.poll() is None, text
         family = psutil.Process(demo.pid).children(recursive=True)
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 0, text
+        try:
+            code = demo.wait(60)
+        except subprocess.TimeoutExpired:
+            demo.terminate()
+            raise
+        assert code == 0, text
     assert len(family) > 4
     assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
     for scenario, names in EXPECTED.items():
