@@ -26,7 +26,7 @@ from ezcold_operators.errors import StageUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
 
-SYNC_THREADS = 8
+SYNC_THREADS = 4
 """fsyncs that run at once: a journalling file system commits them as one group."""
 
 ORPHAN_SECONDS = 24 * 3600.0
