@@ -47,8 +47,6 @@ class Settings:
             fernet_key=key or (_fernet_lookup() if _fernet_lookup else None) or None,
         )
 
-    from_environ = from_env
-
 
 def _launchers_dir(env: Mapping[str, str], airflow_home: Path) -> Path:
     if "EZCOLD_LAUNCHERS_DIR" in env:
