@@ -58,7 +58,8 @@ def _form(
         "entry": entry, "values": values, "text": text, "before": composing.digest(before) if before else "",
         "scenarios": shelf.scenarios, "actions": composing.actions(), "writable": _writable(shelf.folder, entry),
         "mail": sorted(MAIL), "routes": composing.ROUTES, "problems": [], "warnings": [], "changed": False,
-        "error": "", "difference": [], "folder": shelf.folder, "said": request.query_params.get("said", ""),
+        "error": "", "refused": False, "difference": [], "folder": shelf.folder,
+        "said": request.query_params.get("said", ""),
     }  # fmt: skip
     return page(request, who, "form.html", status, **(shown | more))
 
@@ -117,12 +118,13 @@ def save(request: Request, who: PersonDep, form: FormDep) -> Response:
     path = entry.loaded.path if entry else shelf.folder / f"{name}.yaml"
     if entry is None and not (isinstance(name, str) and ID.fullmatch(name)):
         found = composing.problems(text, shelf.scenarios) or [(1, t("The id is missing."))]
-        return _form(request, who, entry, values, text, now, 422, problems=found, **shown)
+        return _form(request, who, entry, values, text, now, 422, problems=found, refused=True, **shown)
     if isinstance(name, str):
         need(who.may_edit(name))
     errors, warnings = composing.among_others(text, path, shelf.scenarios)
     if errors:
-        return _form(request, who, entry, values, text, now, 422, problems=errors, warnings=warnings, **shown)
+        shown |= {"problems": errors, "warnings": warnings, "refused": True}
+        return _form(request, who, entry, values, text, now, 422, **shown)
     before = str(form.get("before", ""))
     if form.get("action") != "write":
         answer = _form(request, who, entry, values, text, now, problems=[], warnings=warnings, **shown)
