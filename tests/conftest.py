@@ -67,6 +67,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             require(*programs)
 
 
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command sends the logs of its process to its stderr: not beyond its own test, whose stderr is then closed.
+
+    A task of Airflow that fails later in the same process would fail again while its failure is logged, inside the
+    handler that decides on another try and tells the notifiers; neither would happen. What Airflow itself sets up, once
+    a process, in the first test that imports it, stays.
+    """
+    import structlog
+
+    before = structlog.get_config()
+    yield
+    if isinstance(structlog.get_config()["logger_factory"], structlog.PrintLoggerFactory):
+        structlog.configure(**before)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """SQLAlchemy URL of a PostgreSQL that lives as long as the session (one a worker)."""
