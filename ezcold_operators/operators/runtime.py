@@ -100,7 +100,11 @@ class RoomOperator(BaseOperator):
         set_fallback(airflow_credentials)
         set_fernet_fallback(airflow_fernet_key)
         with told(), self._open(context) as river:
-            yield river
+            try:
+                yield river
+            except Exception as error:
+                river.unable(error)
+                raise
 
     def _open(self, context: Context) -> Any:
         from ezcold_operators.rooms.base import River

@@ -16,7 +16,7 @@ from ezcold_operators.config.settings import Settings
 from ezcold_operators.decoding.base import Kind, Limits, Options
 from ezcold_operators.errors import ConfigurationError, EzcoldError
 from ezcold_operators.i18n import _
-from ezcold_operators.ledger import renames
+from ezcold_operators.ledger import renames, troubles
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.sources.base import Source
 from ezcold_operators.stage import Stage
@@ -89,6 +89,10 @@ class River:
         """Remember a cause, once."""
         if str(error) not in self.errors:
             self.errors.append(str(error))
+
+    def unable(self, error: Exception) -> None:
+        """Remember in the ledger, for people, why a room could not work. Raises nothing."""
+        troubles.note(self.ledger, self.id, self.run_id, error)
 
     def backups(self) -> Path:
         """Where a person finds this launcher's backups, by date."""

@@ -43,6 +43,7 @@ class Run:
             self.misconfigured = self.misconfigured or isinstance(exc, ConfigurationError)
             self._of_rooms.add(str(exc))
             self.river.failed(exc)
+            self.river.unable(exc)
             return {}
 
     def rooms(self) -> dict[str, Any]:

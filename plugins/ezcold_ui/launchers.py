@@ -18,11 +18,12 @@ from ezcold_operators.config.words import in_words
 from ezcold_operators.filtering import Candidate
 from ezcold_operators.ledger import pages
 from ezcold_operators.ledger.pages import Counts, Search
-from ezcold_ui import data, scheduler
+from ezcold_ui import data, scheduler, troubles
 from ezcold_ui.language import t, tn
 from ezcold_ui.render import ZONE, back, page
 from ezcold_ui.scheduler import Timing
 from ezcold_ui.security import Person, PersonDep, need_read
+from ezcold_ui.troubles import Failing
 
 router = APIRouter()
 DAYS = 30
@@ -71,9 +72,10 @@ def all_launchers(request: Request, who: PersonDep, q: str = "", p: int = 1) -> 
     number = max(1, min(p, -(-len(ids) // PER_PAGE)))
     shown = ids[(number - 1) * PER_PAGE : number * PER_PAGE]
     timings = scheduler.timings(shown)
+    failing = troubles.failing(timings)
     bars = sent_by_day(shown)
     rows = [
-        _row(who, name, shelf.entries.get(name), timings.get(name), counts.get(name, Counts()), bars[name])
+        _row(who, name, shelf.entries.get(name), timings.get(name), counts.get(name, Counts()), bars[name], failing)
         for name in shown
     ]
     groups = [(key, [row for row in rows if row.protocol == key]) for key in (*PROTOCOLS, "gone")]
@@ -101,10 +103,11 @@ def _matches(shelf: data.Shelf, name: str, q: str) -> bool:
 
 
 def _row(
-    who: Person, name: str, entry: data.Entry | None, timing: Timing | None, counts: Counts, bars: Sequence[int]
-) -> Row:
+    who: Person, name: str, entry: data.Entry | None, timing: Timing | None, counts: Counts, bars: Sequence[int],
+    failing: Mapping[str, Failing],
+) -> Row:  # fmt: skip
     launcher = entry.launcher if entry else None
-    state, mood = in_state(entry, timing, counts)
+    state, mood = in_state(entry, timing, counts, failing.get(name))
     return Row(
         name, entry.title if entry else name, entry.protocol if entry else "gone",
         (launcher.source.path or launcher.source.mailbox or "") if launcher else "",
@@ -113,7 +116,9 @@ def _row(
     )  # fmt: skip
 
 
-def in_state(entry: data.Entry | None, timing: Timing | None, counts: Counts) -> tuple[str, str]:
+def in_state(
+    entry: data.Entry | None, timing: Timing | None, counts: Counts, failing: Failing | None
+) -> tuple[str, str]:
     """(the state in words, its mood)."""
     owed = tn("{n} document owed", "{n} documents owed", counts.owed) if counts.owed else ""
     if entry is None:
@@ -123,10 +128,12 @@ def in_state(entry: data.Entry | None, timing: Timing | None, counts: Counts) ->
         return t("invalid YAML, line {line}", line=problem.line if problem else 1), "bad"
     if timing is None:
         return t("not read by Airflow yet"), "off"
-    if timing.failing_since is not None:
-        return t("failing for {time}", time=ago(timing.failing_since)), "bad"
-    if counts.quarantined:
-        return tn("{n} in quarantine", "{n} in quarantine", counts.quarantined), "bad"
+    held = tn("{n} in quarantine", "{n} in quarantine", counts.quarantined) if counts.quarantined else ""
+    if failing is not None:
+        why = troubles.in_words(failing, entry.launcher, ago(failing.since))
+        return (held if held and not failing.kind else why), "bad"
+    if held:
+        return held, "bad"
     if timing.paused:
         return ", ".join(part for part in (t("paused"), owed) if part), "off"
     if timing.last_state in ("running", "queued"):
@@ -187,12 +194,14 @@ def show(
     with data.ledger().read() as conn:
         counts = pages.counts(conn).get(entry.id, Counts())
         rows = pages.documents(conn, None, Search(launcher=entry.id), limit=10)
-    row = _row(who, entry.id, entry, timing, counts, sent_by_day([entry.id])[entry.id])
+    failing = troubles.failing({entry.id: timing}) if timing else {}
+    row = _row(who, entry.id, entry, timing, counts, sent_by_day([entry.id])[entry.id], failing)
     words = in_words(entry.launcher, shelf.scenarios) if entry.launcher else ""
     values: dict[str, Any] = {
         "entry": entry, "row": row, "words": words, "rows": rows, "yaml": source_text(entry), "name": name,
         "verdict": tried(entry.launcher, name) if entry.launcher and name else None, "probe": None, "plan": None,
         "said": request.query_params.get("said", ""), "scenarios": shelf.scenarios,
+        "failing": failing.get(entry.id), "why": troubles.in_full(entry.id, timing, failing.get(entry.id)),
     }  # fmt: skip
     return page(request, who, "launcher.html", **(values | more))
 

@@ -31,7 +31,9 @@ class Timing:
     last_state: str = ""
     last_run_id: str = ""
     failing_since: datetime | None = None
-    """When the first of the runs began that have failed ever since."""
+    """When the first of the runs began that have failed ever since; a run at work now does not end that."""
+    failed_run_id: str = ""
+    """The last of those."""
 
 
 def timings(dag_ids: Sequence[str]) -> dict[str, Timing]:
@@ -54,16 +56,19 @@ def _timing(session: Session, dag: Any, run: Any) -> Timing:
     following = None if dag.is_paused else dag.next_dagrun_create_after
     if run is None:
         return Timing(dag.is_paused, following)
-    since = _failing(session, dag.dag_id) if str(run.state) == "failed" else None
-    return Timing(dag.is_paused, following, run.run_after, str(run.state), run.run_id, since)
+    since, failed = _failing(session, dag.dag_id) if str(run.state) != "success" else (None, "")
+    return Timing(dag.is_paused, following, run.run_after, str(run.state), run.run_id, since, failed)
 
 
-def _failing(session: Session, dag_id: str) -> datetime | None:
+def _failing(session: Session, dag_id: str) -> tuple[datetime | None, str]:
+    """(when the first run began that failed since the last good one, the last run that did)."""
     well = select(func.max(DagRun.id)).where(DagRun.dag_id == dag_id, DagRun.state == "success").scalar_subquery()
-    query = select(func.min(DagRun.run_after)).where(
+    query = select(func.min(DagRun.run_after), func.max(DagRun.id)).where(
         DagRun.dag_id == dag_id, DagRun.state == "failed", DagRun.id > func.coalesce(well, 0)
     )
-    return session.scalar(query)
+    since, last = session.execute(query).one()
+    run_id = session.scalar(select(DagRun.run_id).where(DagRun.id == last)) if last is not None else ""
+    return since, str(run_id or "")
 
 
 def run_now(who: Person, dag_id: str) -> str:

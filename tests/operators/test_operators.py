@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,6 +66,16 @@ def test_they_work_in_a_dag_written_by_hand(launchers: Path, form: str) -> None:
     assert ran.state == "success", ran
     assert [path.suffix for path in (launchers.parent / "wait").iterdir()] == [".pdf"]
     assert {name for name, summary in ran.summaries.items() if not summary["errors"]} == set(ran.tasks)
+
+
+def test_why_a_task_failed_stands_in_the_ledger(launchers: Path) -> None:
+    (launchers.parent / "incoming").rename(launchers.parent / "away")
+    ran = run(by_hand("nothing_there", launcher="courrier", launchers_dir=str(launchers)))
+    assert ran.tasks["take"] == "failed"
+    with sqlite3.connect(launchers.parent / "home" / "ledger.db") as book:
+        said = book.execute("SELECT launcher, what, detail FROM event").fetchall()
+    assert [(launcher, what) for launcher, what, _detail in said] == [("courrier", "unable:source")]
+    assert "incoming" in said[0][2]
 
 
 def test_an_operator_of_another_protocol_refuses_the_launcher(launchers: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -40,6 +42,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def text(answer: Any) -> str:
+    """What a person reads, spaces evened."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.raise_for_status().text)).split())
 
 
 @dataclass

@@ -20,15 +20,10 @@ from ezcold_operators.config.settings import Settings
 from ezcold_operators.config.yaml import parse
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.river import Run
-from tests.plugins.conftest import HOSTILE, Site, folder_launcher, take
+from tests.plugins.conftest import HOSTILE, Site, folder_launcher, take, text
 from tests.servers.graph import GraphServer
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
-
-
-def text(answer: Any) -> str:
-    """What a person reads, spaces evened."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.raise_for_status().text)).split())
 
 
 def rows(site: Site, query: str, *values: Any) -> list[tuple[Any, ...]]:
