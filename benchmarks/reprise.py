@@ -54,7 +54,7 @@ def launcher(root: Path) -> Path:
 
 def month(file: Path, number: int) -> int:
     """One interval's run, in this process; prints its peak memory in MB."""
-    from ezcold_operators.cli.app import quiet_logs
+    from ezcold_operators import log
     from ezcold_operators.config import loader
     from ezcold_operators.config.settings import Settings
     from ezcold_operators.rooms.base import River
@@ -65,7 +65,7 @@ def month(file: Path, number: int) -> int:
     from ezcold_operators.rooms.settle import settle
     from ezcold_operators.sources.base import Window
 
-    quiet_logs()
+    log.quiet()
     scenarios = loader.load_scenarios(loader.find_scenarios(file))
     one = loader.load_launcher(file, scenarios)
     window = Window(START + number * DAY, START + (number + 1) * DAY)

@@ -17,17 +17,14 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ezcold_operators import durable
 from ezcold_operators.errors import StageUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
-
-SYNC_THREADS = 4
-"""fsyncs that run at once: a journalling file system commits them as one group."""
 
 ORPHAN_SECONDS = 24 * 3600.0
 
@@ -57,15 +54,6 @@ def mapped(path: Path) -> Iterator[None]:
         raise StageUnavailable(why.format(path=path, error=exc.strerror or type(exc).__name__)) from exc
 
 
-def fsync(path: Path) -> None:
-    """What was written to a file, or the names in a folder, survive a power cut from now on."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 class Stage:
     """The blobs below one folder."""
 
@@ -79,7 +67,7 @@ class Stage:
 
     def path(self, sha256: str) -> Path:
         """Where the blob is, or would be: few folders, for each one that a batch touches is an fsync of its own."""
-        return self.blobs / sha256[:1] / sha256
+        return Path(f"{self.blobs}/{sha256[:1]}/{sha256}")
 
     def has(self, sha256: str) -> bool:
         return self.path(sha256).is_file()
@@ -95,14 +83,9 @@ class Stage:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    @contextmanager
-    def batch(self) -> Iterator[Batch]:
-        """Several puts that become durable together; what was not committed is gone after the block."""
-        batch = Batch(self)
-        try:
-            yield batch
-        finally:
-            batch.drop()
+    def batch(self) -> Batch:
+        """Several puts that become durable together; used in a `with`, what was not committed is gone after it."""
+        return Batch(self)
 
     def sweep(self, needed: Callable[[Path, str], bool], now: float | None = None) -> int:
         """Remove old temporary files, and old blobs after `needed(path, sha256)` said no; the number removed.
@@ -134,14 +117,20 @@ class Batch:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._pending: list[tuple[Path, Blob]] = []
+        self._pending: list[tuple[str, Blob]] = []
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.drop()
 
     def put(self, chunks: Iterable[bytes]) -> Blob:
         """Write and hash. Durable only after commit.
 
         :raises StageUnavailable: disk full, read-only, failing; errors of `chunks` itself pass through.
         """
-        temporary = self._stage.tmp / secrets.token_hex(16)
+        temporary = f"{self._stage.tmp}/{secrets.token_hex(16)}"
         digest, size = hashlib.sha256(), 0
         done = False
         try:
@@ -153,6 +142,7 @@ class Batch:
                     size += len(chunk)
                     with mapped(self._stage.root):
                         _write_all(out.fileno(), chunk)
+                durable.begin(out.fileno())
             done = True
         finally:
             if not done:
@@ -163,7 +153,7 @@ class Batch:
 
     def adopt(self, file: Path, blob: Blob) -> None:
         """Take over a finished file that lies on the stage's file system and was hashed by its writer."""
-        self._pending.append((file, blob))
+        self._pending.append((str(file), blob))
 
     def commit(self) -> None:
         """Make every put durable, in this order: file contents, names, folders."""
@@ -171,27 +161,29 @@ class Batch:
             return
         pending, self._pending = self._pending, []
         try:
-            with mapped(self._stage.root), ThreadPoolExecutor(SYNC_THREADS) as pool:
+            with mapped(self._stage.root):
                 with step("stage.fsync"):
-                    list(pool.map(fsync, [temporary for temporary, _blob in pending]))
-                folders: set[Path] = set()
+                    durable.fsync_all(temporary for temporary, _blob in pending)
+                folders: set[str] = set()
                 with step("stage.rename"):
                     for temporary, blob in pending:
                         folders.update(self._place(temporary, blob))
                 with step("stage.fsync_folders"):
-                    list(pool.map(fsync, folders))
+                    durable.fsync_all(folders)
         except BaseException:
             self._pending = pending
             raise
 
-    def _place(self, temporary: Path, blob: Blob) -> Iterator[Path]:
-        target = self._stage.path(blob.sha256)
-        if not target.parent.is_dir():
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            yield self._stage.blobs
+    def _place(self, temporary: str, blob: Blob) -> Iterator[str]:
+        folder = f"{self._stage.blobs}/{blob.sha256[:1]}"
         # Replacing a blob by the same bytes is harmless, refreshes its time, and makes sure that it is durable.
-        temporary.replace(target)
-        yield target.parent
+        try:
+            os.replace(temporary, f"{folder}/{blob.sha256}")
+        except FileNotFoundError:
+            Path(folder).mkdir(exist_ok=True, mode=0o700)
+            yield str(self._stage.blobs)
+            os.replace(temporary, f"{folder}/{blob.sha256}")
+        yield folder
 
     def drop(self) -> None:
         """Forget what was not committed."""
@@ -200,10 +192,10 @@ class Batch:
         self._pending = []
 
 
-def _remove(temporary: Path) -> None:
+def _remove(temporary: str | Path) -> None:
     """Not at any price: on a disk that turned read-only this must not hide why; the sweep takes what is left."""
     with suppress(OSError):
-        temporary.unlink(missing_ok=True)
+        os.unlink(temporary)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -77,8 +77,11 @@ def logs_as_they_were() -> Iterator[None]:
     """
     import structlog
 
-    before = structlog.get_config()
+    from ezcold_operators import log
+
+    before, level = structlog.get_config(), log._level
     yield
+    log._level = level
     if isinstance(structlog.get_config()["logger_factory"], structlog.PrintLoggerFactory):
         structlog.configure(**before)
 

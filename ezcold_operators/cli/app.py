@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ezcold_operators.cli.output import quiet_logs
+from ezcold_operators import log
 from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, Unavailable
 from ezcold_operators.i18n import _
 
@@ -32,7 +32,7 @@ def exit_code(error: EzcoldError) -> int:
 
 def run() -> None:
     """Run the command line; errors of ours are a sentence, not a traceback."""
-    quiet_logs()
+    log.quiet()
     for stream in (sys.stdout, sys.stderr):  # names come from strangers: one that cannot be shown is no reason to stop
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

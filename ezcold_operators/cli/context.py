@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ezcold_operators.cli.output import quiet_logs
+from ezcold_operators import log
 from ezcold_operators.config import credentials as connections
 from ezcold_operators.config import loader
 from ezcold_operators.config.credentials import Credentials
@@ -48,7 +48,7 @@ def airflow_connection(conn_id: str) -> Credentials | None:
         from ezcold_operators.operators.connections import from_metadata
 
         found = from_metadata(conn_id)
-    quiet_logs()
+    log.quiet()
     return found
 
 

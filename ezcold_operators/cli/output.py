@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 from ezcold_operators.i18n import _
-
-
-def quiet_logs() -> None:
-    """Logs to stderr, warnings and worse only (EZCOLD_LOG: another level); again after Airflow set up its own."""
-    import logging
-
-    import structlog
-
-    level = logging.getLevelName(os.environ.get("EZCOLD_LOG", "WARNING").upper())
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level if isinstance(level, int) else logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def print_json(value: Any) -> None:

@@ -8,8 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ezcold_operators import log
 from ezcold_operators.cli.context import load, progress
-from ezcold_operators.cli.output import print_json, quiet_logs
+from ezcold_operators.cli.output import print_json
 from ezcold_operators.config.credentials import Credentials, resolve
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.errors import ConfigurationError
@@ -65,7 +66,7 @@ def _paused(dag_id: str) -> bool:
         from ezcold_operators.operators import backfills
 
         paused = backfills.is_paused(dag_id)
-    quiet_logs()
+    log.quiet()
     return paused
 
 

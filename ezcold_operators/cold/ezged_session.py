@@ -12,15 +12,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-import structlog
-
+from ezcold_operators import log
 from ezcold_operators.cold.ezged_settings import Settings
 from ezcold_operators.cold.ezged_wire import Answer, Wire
 from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, EzcoldError, ScenarioUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
-
-log = structlog.get_logger("ezcold")
 
 BEAT_SECONDS = 20.0
 """A call at least this often keeps the session."""

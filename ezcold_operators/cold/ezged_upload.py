@@ -7,8 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator
 
-import structlog
-
+from ezcold_operators import log
 from ezcold_operators.cold.base import Outgoing
 from ezcold_operators.cold.ezged_session import TOO_MANY
 from ezcold_operators.cold.ezged_settings import Settings
@@ -22,8 +21,6 @@ from ezcold_operators.errors import (
     StageUnavailable,
 )
 from ezcold_operators.i18n import _
-
-log = structlog.get_logger("ezcold")
 
 PIECE = 256 * 1024
 PROGRESS = 32 * 1024 * 1024

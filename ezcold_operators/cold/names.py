@@ -49,7 +49,8 @@ _TYPES = {
 
 def new_token() -> str:
     """60 random bits, readable, in lower case: still unique where case does not count."""
-    return "".join(secrets.choice(TOKEN_ALPHABET) for _i in range(TOKEN_LENGTH))
+    bits = secrets.randbits(5 * TOKEN_LENGTH)
+    return "".join([TOKEN_ALPHABET[bits >> shift & 31] for shift in range(0, 5 * TOKEN_LENGTH, 5)])
 
 
 def final_name(template: str, outgoing: Outgoing, token: str, context: Mapping[str, Any] | None = None) -> str:
@@ -163,6 +164,8 @@ def _flat(name: str) -> str:
 
 
 def _clean(name: str) -> str:
+    if name.isascii() and name.isprintable():
+        return _FORBIDDEN.sub("_", name)
     out = []
     for char in unicodedata.normalize("NFC", name):
         category = unicodedata.category(char)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..i18n import _
 from .base import Decoded, Options
 from .wire import decoded_from, options_to
 
-AHEAD = 200
+AHEAD = 100
 """Requests sent before the first answer is awaited: the child works on while its parent makes results durable."""
 AHEAD_MB = 64
 """Megabytes of items among them: what is decoded ahead lies on the disk."""
@@ -66,6 +66,36 @@ class _Gone:
     """The child is dead or late."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request on its way: its line, the seconds that its answer may take."""
+
+    request: Request
+    line: bytes
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Requests whose answers have not come yet, and what they are together."""
+
+    sent: deque[_Sent] = field(default_factory=deque)
+    volume: int = 0
+    seconds: float = 0.0
+
+    def add(self, request: Request, line: bytes, seconds: float) -> _Sent:
+        self.sent.append(_Sent(request, line, seconds))
+        self.volume += len(line)
+        self.seconds += seconds
+        return self.sent[-1]
+
+    def pop(self) -> Request:
+        first = self.sent.popleft()
+        self.volume -= len(first.line)
+        self.seconds -= first.seconds
+        return first.request
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,41 +145,39 @@ class DecoderProcess:
         :raises StageUnavailable: our own disk fails (full, read-only): no fault of the item.
         :raises ConfigurationError: an item needs what is not installed or is configured wrongly.
         """
-        if self._child is None or self._child.poll() is not None:
-            self._restart([])
         source = iter(requests)
-        waiting: deque[tuple[Request, bytes, float]] = deque()
+        queue = _Queue()
         exhausted = False
         while True:
-            while not exhausted and self._room(waiting):
+            while not exhausted and self._room(queue):
                 request = next(source, None)
                 if request is None:
                     exhausted = True
                     break
-                entry = (request, *self._encode(request))
-                waiting.append(entry)
-                self._send(entry[1])
-            if not waiting:
+                if not queue.sent and (self._child is None or self._child.poll() is not None):
+                    self._restart([])
+                self._send(queue.add(request, *self._encode(request)))
+            if not queue.sent:
                 return
-            request, _other, seconds = waiting[0]
-            answer = self._answer(seconds)
-            waiting.popleft()
+            answer = self._answer(queue.sent[0].seconds)
+            request = queue.pop()
             if isinstance(answer, _Gone):
-                self._restart([request, *(each for each, _line, _seconds in waiting)])
-                for _request, line, _seconds in waiting:
-                    self._send(line)
+                self._restart([request, *(each.request for each in queue.sent)])
+                for each in queue.sent:
+                    self._send(each)
                 answer = Failure(answer.reason)
             elif isinstance(answer, Failure):
                 self._clear(request)
             yield request, answer
 
-    def _room(self, waiting: Sequence[tuple[Request, bytes, float]]) -> bool:
+    def _room(self, queue: _Queue) -> bool:
         """Whether one more request may be sent ahead."""
-        if not waiting:
+        if not queue.sent:
             return True
-        lines = sum(len(line) for _request, line, _seconds in waiting)
-        seconds = sum(seconds - self.deadline.base for _request, _line, seconds in waiting)
-        return len(waiting) < AHEAD and lines < self._ahead_bytes and seconds < AHEAD_MB * self.deadline.per_mb
+        seconds = queue.seconds - len(queue.sent) * self.deadline.base
+        return (
+            len(queue.sent) < AHEAD and queue.volume < self._ahead_bytes and seconds < AHEAD_MB * self.deadline.per_mb
+        )
 
     # -- the protocol
 
@@ -166,12 +194,12 @@ class DecoderProcess:
         }
         return json.dumps(message).encode() + b"\n", seconds
 
-    def _send(self, line: bytes) -> None:
+    def _send(self, sent: _Sent) -> None:
         child = self._child
         if child is None or child.stdin is None:
             return
         try:
-            child.stdin.write(line)
+            child.stdin.write(sent.line)
             child.stdin.flush()
         except (BrokenPipeError, OSError):
             # the answer that does not come says so

@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+from ezcold_operators import durable
 from ezcold_operators.i18n import _
 
 from ..errors import Undecodable
@@ -176,6 +177,7 @@ class Unfolding:
                 if size < HEAD:
                     head = (head + piece[: HEAD - size]) if head else bytes(piece[:HEAD])
                 size += len(piece)
+            durable.begin(out)
         except BaseException:
             file.unlink(missing_ok=True)
             raise

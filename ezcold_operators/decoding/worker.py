@@ -40,7 +40,7 @@ def main() -> None:
             answers.write(answer)
             answers.flush()
         except BrokenPipeError:
-            os._exit(0)
+            return
 
 
 def serve(request: dict[str, Any]) -> dict[str, Any]:
@@ -69,3 +69,4 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # all is said: our parent need not wait while an interpreter tidies up

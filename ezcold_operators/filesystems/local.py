@@ -13,15 +13,13 @@ import os
 import secrets
 import stat as modes
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+from ezcold_operators import durable
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
 
-SYNC_THREADS = 8
-"""Copies that run at once: a journalling file system commits their fsyncs as one group."""
 PIECE = 1 << 20
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
@@ -148,10 +146,10 @@ class LocalTree:
                 os.close(fd)
 
     def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        if len(files) == 1:
-            return [self._put(files[0])]
-        with ThreadPoolExecutor(min(SYNC_THREADS, len(files) or 1)) as pool:
-            return list(pool.map(self._put, files))
+        answers = [self._put(file) for file in files]
+        names = [name for (_source, name), failed in zip(files, answers, strict=True) if failed is None]
+        synced = iter(durable.in_slices(self._sync_new, names))
+        return [failed or next(synced) for failed in answers]
 
     def _put(self, file: tuple[Path, str]) -> OSError | None:
         source, name = file
@@ -169,7 +167,7 @@ class LocalTree:
             copied, expected = _copy(src, dst), os.fstat(src).st_size
             if copied != expected:
                 raise OSError(errno.EIO, f"copied {copied} of {expected} bytes", str(source))
-            os.fsync(dst)
+            durable.begin(dst)
         except OSError as exc:
             with suppress(OSError):
                 os.unlink(name, dir_fd=self._fd)
@@ -177,6 +175,19 @@ class LocalTree:
         finally:
             os.close(src)
             os.close(dst)
+        return None
+
+    def _sync_new(self, name: str) -> OSError | None:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as exc:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self._fd)
+            return exc
         return None
 
     def rename(self, path: str, other: Tree, new: str) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-import structlog
 from sqlalchemy import Connection, insert
 
+from ezcold_operators import log
 from ezcold_operators.ledger.tables import event
-
-log = structlog.get_logger("ezcold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +28,14 @@ class Event:
 
 def record(conn: Connection, at: float, run_id: str, launcher: str, events: Iterable[Event]) -> None:
     """Append events in this transaction, and log each as one structured line."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"at": at, "run_id": run_id, "launcher": launcher, "item_id": e.item_id, "document_id": e.document_id,
          "what": e.what, "detail": clean(e.detail)}
         for e in events
     ]  # fmt: skip
     if rows:
         conn.execute(insert(event), rows)
-    for row in rows:
+    for row in rows if log.enabled(log.INFO) else ():
         log.info(row["what"], launcher=launcher, run_id=run_id, item=row["item_id"], document=row["document_id"])
 
 
@@ -44,4 +43,6 @@ def clean(text: str | None) -> str:
     """Text that every database takes: no NUL, no lone surrogate (names from mail and from disks have both)."""
     if not text:
         return ""
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")

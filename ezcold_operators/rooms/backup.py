@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 from pathvalidate import sanitize_filename
 
+from ezcold_operators.durable import fsync, fsync_all
 from ezcold_operators.filtering import Candidate, effective_name
 from ezcold_operators.ledger import settling
 from ezcold_operators.rooms.base import River
-from ezcold_operators.stage import fsync, mapped
+from ezcold_operators.stage import mapped
 from ezcold_operators.steps import step
 
 SWEEP_EVERY = timedelta(hours=6)
@@ -39,8 +40,7 @@ def keep(river: River, rows: Sequence[Any], documents: Sequence[Any]) -> None:
                 folders.update((folder, folder.parent, river.backups(), river.backups().parent))
         # The source is about to let go of them: the names must be as durable as the bytes already are.
         with step("backup.sync"):
-            for folder in folders:
-                fsync(folder)
+            fsync_all(folders)
 
 
 def _keep_one(river: River, row: Any, documents: Sequence[Any]) -> Path | None:

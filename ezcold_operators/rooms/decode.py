@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from sqlalchemy import select
 
 from ezcold_operators.decoding.base import Decoded, Found, Headers
-from ezcold_operators.decoding.guard import DecoderProcess, Failure, Request
+from ezcold_operators.decoding.decoders import Decoders
+from ezcold_operators.decoding.guard import Failure, Request
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import claims, decodings, items
 from ezcold_operators.ledger.decodings import NewDecoding, NewDocument
@@ -21,10 +23,11 @@ from ezcold_operators.ledger.events import Event
 from ezcold_operators.ledger.tables import item
 from ezcold_operators.rooms import partials
 from ezcold_operators.rooms.base import River, decode_options, decryption_keys
+from ezcold_operators.rooms.staging import Staging
 from ezcold_operators.stage import Batch, Blob, mapped
 
 BATCH = 200
-WRITE_ITEMS = 100
+WRITE_ITEMS = 200
 WRITE_BYTES = 64_000_000
 
 
@@ -33,57 +36,40 @@ def decode(river: River) -> dict[str, Any]:
 
     :raises StageUnavailable: :raises LedgerUnavailable:
     """
-    room = _Decoding(river)
     with river.ledger.transaction("decode.revived") as conn:
         items.revive(conn, river.id, river.stage.has)
-    with claims.renewed(river.ledger, item), river.stage.workdir() as workdir, DecoderProcess() as decoder:
-        room.workdir = workdir
+    with ExitStack() as stack:
+        stack.enter_context(claims.renewed(river.ledger, item))
+        room = _Decoding(river, stack.enter_context(river.stage.workdir()))
+        decoders = stack.enter_context(Decoders())
+        stack.enter_context(room.staging)
         for attempt in range(items.ATTEMPTS):
             room.again = False
-            for rows in room.claimed():
-                room.decode(decoder, rows)
+            room.decode(decoders)
             if not room.again or attempt + 1 == items.ATTEMPTS:
                 break
-        room.join(decoder)
+        room.join(decoders)
     return {"decoded": room.decoded, "documents": room.documents, "failed": room.failed}
 
 
 class _Decoding:
     """One run's decoding: its counts, and whether an item waits for another attempt."""
 
-    def __init__(self, river: River) -> None:
+    def __init__(self, river: River, workdir: Path) -> None:
         self.river = river
         self.decoded = self.documents = self.failed = 0
         self.again = False
-        self.workdir = Path()
+        self.workdir = workdir
+        self.staging: Staging[_Written] = Staging(self._record)
         self._folders: list[Path] = []
         self._parts: dict[int, partials.Part] = {}
         self.keys = decryption_keys(river.launcher, river.credentials)
 
-    def claimed(self) -> Iterator[Sequence[Any]]:
-        """Staged items, claimed batch by batch, each once a pass."""
-        last = 0
-        while True:
-            where = (item.c.launcher == self.river.id) & (item.c.state == "staged")
-            with self.river.ledger.transaction("decode.claim") as conn:
-                ids = claims.claim(self.river.ledger, conn, item, where, BATCH, last)
-                rows = conn.execute(select(item).where(item.c.id.in_(ids)).order_by(item.c.id)).all() if ids else []
-            if not rows:
-                return
-            last = rows[-1].id
-            yield rows
-
-    def decode(self, decoder: DecoderProcess, rows: Sequence[Any]) -> None:
-        """Decode one batch and write it down, in pieces that become durable together."""
-        here = [row for row in rows if self.river.stage.has(row.sha256)]
-        gone = [row for row in rows if not self.river.stage.has(row.sha256)]
-        if gone:
-            with self.river.ledger.transaction("decode.lost") as conn:
-                items.lost(conn, [row.id for row in gone], self.river.stage.has)
-            self.river.failed(_("items vanished from the stage: they are taken from the source again"))
+    def decode(self, decoders: Decoders) -> None:
+        """Decode what is staged, each item once, and write it down in pieces that become durable together."""
         found: list[tuple[Request, Decoded]] = []
         size = 0
-        for request, answer in decoder.map(self._request(row) for row in here):
+        for request, answer in decoders.map(self._request(row) for rows in self._claimed() for row in self._here(rows)):
             if isinstance(answer, Failure):
                 self._fail(request.tag, answer.reason)
                 continue
@@ -97,17 +83,41 @@ class _Decoding:
                 self._write(found)
                 found, size = [], 0
         self._write(found)
+        self.staging.finish()
 
-    def join(self, decoder: DecoderProcess) -> None:
+    def _claimed(self) -> Iterator[Sequence[Any]]:
+        """Staged items, claimed batch by batch, each once a pass."""
+        last = 0
+        while True:
+            where = (item.c.launcher == self.river.id) & (item.c.state == "staged")
+            with self.river.ledger.transaction("decode.claim") as conn:
+                ids = claims.claim(self.river.ledger, conn, item, where, BATCH, last)
+                rows = conn.execute(select(item).where(item.c.id.in_(ids)).order_by(item.c.id)).all() if ids else []
+            if not rows:
+                return
+            last = rows[-1].id
+            yield rows
+
+    def _here(self, rows: Sequence[Any]) -> list[Any]:
+        """Rows whose bytes are in the stage; the others' are taken from their source again."""
+        gone = {row.id for row in rows if not self.river.stage.has(row.sha256)}
+        if gone:
+            with self.river.ledger.transaction("decode.lost") as conn:
+                items.lost(conn, gone, self.river.stage.has)
+            self.river.failed(_("items vanished from the stage: they are taken from the source again"))
+        return [row for row in rows if row.id not in gone]
+
+    def join(self, decoders: Decoders) -> None:
         """Mails sent in several mails that are all here: the first item gets the documents, the others follow it."""
         for whole, parts in partials.whole_mails(self.river, list(self._parts.values()), self.workdir):
             first, others = parts[0].row, [part.row.id for part in parts[1:]]
             options = decode_options(self.river.launcher, "", self.keys)
-            for request, answer in decoder.map([Request(whole, self._folder(), options, tag=first)]):
+            for request, answer in decoders.map([Request(whole, self._folder(), options, tag=first)]):
                 if isinstance(answer, Failure):
                     self._fail(first, answer.reason)
                 else:
                     self._write([(request, answer)], others)
+        self.staging.finish()
 
     def _request(self, row: Any) -> Request:
         options = decode_options(self.river.launcher, row.name, self.keys)
@@ -139,18 +149,29 @@ class _Decoding:
     def _write(self, found: Sequence[tuple[Request, Decoded]], followers: Sequence[int] = ()) -> None:
         if not found:
             return
-        with self.river.stage.batch() as stage:
-            new = [_decoding(request.tag, answer, stage) for request, answer in found]
-            stage.commit()
+        batch = self.river.stage.batch()
+        new = [_decoding(request.tag, answer, batch) for request, answer in found]
+        self.staging.give(batch, _Written(new, [request.workdir for request, _answer in found], followers))
+
+    def _record(self, written: _Written) -> None:
         with self.river.ledger.transaction("decode.decoded") as conn:
             args = (self.river.ledger, conn, self.river.run_id, self.river.id)
-            self.documents += decodings.decoded(*args, new)
-            if followers:
-                decodings.follow(*args, followers, new[0].item_id)
-        for request, _answer in found:
-            self._emptied(request.workdir)
-        self.decoded += len(found)
+            self.documents += decodings.decoded(*args, written.decodings)
+            if written.followers:
+                decodings.follow(*args, written.followers, written.decodings[0].item_id)
+        for folder in written.folders:
+            self._emptied(folder)
+        self.decoded += len(written.decodings)
         self.river.progress("decode", self.decoded, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a batch of the stage holds: decodings, the emptied folders of their items, items that follow the first."""
+
+    decodings: list[NewDecoding]
+    folders: list[Path]
+    followers: Sequence[int]
 
 
 def _decoding(row: Any, answer: Decoded, stage: Batch) -> NewDecoding:

@@ -136,8 +136,10 @@ class _Dispatch:
 
     def _with_bytes(self, rows: Sequence[Any]) -> list[Any]:
         """Rows whose bytes are in the stage; for the others their item is decoded, or fetched, again."""
-        here = [row for row in rows if self.river.stage.has(row.sha256)]
-        lost = [row for row in rows if not self.river.stage.has(row.sha256)]
+        here: list[Any] = []
+        lost: list[Any] = []
+        for row in rows:
+            (here if self.river.stage.has(row.sha256) else lost).append(row)
         here += self._written([row for row in lost if row.role == indexes.ROLE])
         lost = [row for row in lost if row.role != indexes.ROLE]
         if lost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,11 +12,16 @@ from ezcold_operators.i18n import _
 from ezcold_operators.ledger import deliveries, history, items
 from ezcold_operators.ledger.items import NewItem
 from ezcold_operators.rooms.base import River
+from ezcold_operators.rooms.staging import Staging
 from ezcold_operators.sources.base import Listed, Session, Taken, Window
 from ezcold_operators.stage import Batch
 
 BATCH_ITEMS = 200
 BATCH_BYTES = 16_000_000
+"""What becomes durable together."""
+SPAN_ITEMS = 1_000
+SPAN_BYTES = 64_000_000
+"""What the source is asked for in one go: it works on the next answers while we write those that came."""
 UNREADABLE = "unreadable"
 """A source's fingerprint for what stands there and cannot be read just now."""
 ROUND_ITEMS = 20_000
@@ -93,38 +98,33 @@ def _unknown(river: River, listing: Iterator[Listed]) -> Iterator[Listed]:
 
 def _stage_all(river: River, session: Session, unknown: list[Listed]) -> tuple[int, bool]:
     """Stage them in batches; how many rows that made, and False if one must be listed again (changed, unreadable)."""
-    done, stored, whole = 0, 0, True
     limit = river.launcher.limits.max_item_mb * 1_000_000
     small = [listed for listed in unknown if listed.size <= limit]
-    stored += _store(river, [_too_large(listed, limit) for listed in unknown if listed.size > limit])
-    for batch in _batches(small, _pace(river)):
-        began = time.monotonic()
-        new, complete, trouble = _stage_batch(river, session, batch, limit)
-        whole = whole and complete
-        stored += _store(river, new)
-        if trouble is not None:
-            raise trouble
-        done += len(batch)
-        river.progress("fetch", done, len(small))
-        _wait(river, len(batch), began, last=done >= len(small))
-    return stored, whole
+    reading = _Reading(river, len(small))
+    reading.store([_too_large(listed, limit) for listed in unknown if listed.size > limit])
+    with Staging(reading.store) as staging:
+        done = 0
+        for span in _spans(small, river.launcher.limits.per_minute or SPAN_ITEMS):
+            began = time.monotonic()
+            reading.read(session.read(span), staging)
+            done += len(span)
+            staging.finish()
+            _wait(river, len(span), began, last=done >= len(small))
+    return reading.stored, reading.whole
 
 
-def _batches(listed: Iterable[Listed], most: int) -> Iterator[list[Listed]]:
-    batch: list[Listed] = []
+def _spans(listed: Sequence[Listed], most: int) -> Iterator[list[Listed]]:
+    """What the source is asked for in one go."""
+    span: list[Listed] = []
     size = 0
     for one in listed:
-        if batch and (len(batch) >= most or size + max(one.size, 0) > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
+        if span and (len(span) >= min(most, SPAN_ITEMS) or size + max(one.size, 0) > SPAN_BYTES):
+            yield span
+            span, size = [], 0
+        span.append(one)
         size += max(one.size, 0)
-    if batch:
-        yield batch
-
-
-def _pace(river: River) -> int:
-    return min(BATCH_ITEMS, river.launcher.limits.per_minute or BATCH_ITEMS)
+    if span:
+        yield span
 
 
 def _wait(river: River, count: int, began: float, *, last: bool) -> None:
@@ -133,39 +133,63 @@ def _wait(river: River, count: int, began: float, *, last: bool) -> None:
         time.sleep(max(0.0, count * 60 / per_minute - (time.monotonic() - began)))
 
 
-def _stage_batch(
-    river: River, session: Session, batch: list[Listed], limit: int
-) -> tuple[list[NewItem], bool, SourceUnavailable | None]:
-    """What was read of the batch, whether that is all, and what broke it off: what came before is not read again."""
-    new: list[NewItem] = []
-    whole = True
-    trouble: SourceUnavailable | None = None
-    with river.stage.batch() as stage:
+class _Reading:
+    """What one listing gave: rows in the ledger, and whether everything could be read."""
+
+    def __init__(self, river: River, readable: int) -> None:
+        self.river = river
+        self.readable = readable
+        self.stored = 0
+        self.whole = True
+        self._limit = river.launcher.limits.max_item_mb * 1_000_000
+
+    def read(self, takings: Iterator[Taken], staging: Staging[list[NewItem]]) -> None:
+        """Stage what comes, in batches; what came before the source broke off is not read again."""
+        new: list[NewItem] = []
+        batch, size = self.river.stage.batch(), 0
         try:
-            for taken in session.read(batch):
+            for taken in takings:
                 if taken.chunks is not None:  # else gone meanwhile: not ours any more, and never the same as empty
-                    whole = _stage_one(river, stage, taken, limit, new) and whole
-        except SourceUnavailable as exc:
-            trouble = exc
-        stage.commit()
-    return new, whole, trouble
+                    size += self._stage_one(batch, taken, new)
+                if len(new) >= BATCH_ITEMS or size >= BATCH_BYTES:
+                    full, batch = batch, self.river.stage.batch()
+                    given, new, size = new, [], 0
+                    staging.give(full, given)
+        except SourceUnavailable:
+            staging.give(batch, new)
+            raise
+        except BaseException:
+            batch.drop()
+            raise
+        staging.give(batch, new)
 
+    def store(self, new: list[NewItem]) -> None:
+        """Write down what is durable."""
+        if not new:
+            return
+        river = self.river
+        with river.ledger.transaction("fetch.staged") as conn:
+            by_content, files = river.launcher.duplicates == "content", not river.launcher.is_mail
+            items.stage(river.ledger, conn, river.run_id, river.id, new, by_content, files)
+        self.stored += len(new)
+        river.progress("fetch", min(self.stored, self.readable), self.readable)
 
-def _stage_one(river: River, stage: Batch, taken: Taken, limit: int, new: list[NewItem]) -> bool:
-    """Add one item to `new`; False if it must be listed again."""
-    try:
-        blob = stage.put(_bounded(taken, limit))
-    except ItemChanged:
-        return False
-    except _TooLarge:
-        new.append(_too_large(taken.listed, limit))
-    except ItemFailed as exc:
-        river.failed(exc)
-        new.append(_new(taken.listed, None, str(exc)))
-        return False
-    else:
-        new.append(_new(taken.listed, blob.sha256, size=blob.size))
-    return True
+    def _stage_one(self, batch: Batch, taken: Taken, new: list[NewItem]) -> int:
+        """Add one item to `new`; its bytes."""
+        try:
+            blob = batch.put(_bounded(taken, self._limit))
+        except ItemChanged:
+            self.whole = False
+        except _TooLarge:
+            new.append(_too_large(taken.listed, self._limit))
+        except ItemFailed as exc:
+            self.river.failed(exc)
+            new.append(_new(taken.listed, None, str(exc)))
+            self.whole = False
+        else:
+            new.append(_new(taken.listed, blob.sha256, size=blob.size))
+            return blob.size
+        return 0
 
 
 class _TooLarge(Exception):
@@ -200,11 +224,3 @@ def _new(listed: Listed, sha256: str | None, reason: str = "", size: int = -1, q
         reason=reason,
         quarantined=quarantined,
     )
-
-
-def _store(river: River, new: list[NewItem]) -> int:
-    if new:
-        with river.ledger.transaction("fetch.staged") as conn:
-            by_content, files = river.launcher.duplicates == "content", not river.launcher.is_mail
-            items.stage(river.ledger, conn, river.run_id, river.id, new, by_content, files)
-    return len(new)

@@ -15,6 +15,7 @@ def outgoing(river: River, row: Any) -> Outgoing:
     """A row of `deliveries.rows` as a document on its way."""
     seconds = row.mail_date or row.received_at
     date = datetime.fromtimestamp(seconds, tz=UTC) if seconds else None
+    metadata = json.loads(row.metadata)
     named = Candidate(row.name, row.media_type, None, row.role, False, row.size)
     return Outgoing(
         delivery_id=row.id,
@@ -29,9 +30,9 @@ def outgoing(river: River, row: Any) -> Outgoing:
             "item": row.item_id, "document": row.document_id,
             "path": row.path, "source": row.source_key, "source_name": row.item_name, "sender": row.sender,
             "recipients": row.recipients, "subject": row.subject, "message_id": row.message_id, "sha256": row.sha256,
-            "size": row.size, "media_type": row.media_type, "metadata": json.loads(row.metadata),
+            "size": row.size, "media_type": row.media_type, "metadata": metadata,
             "envelope": json.loads(row.envelope) if row.envelope else None,
-            "beside": json.loads(row.metadata).get("beside") if row.role == "index" else None,
+            "beside": metadata.get("beside") if row.role == "index" else None,
         },
     )  # fmt: skip
 

@@ -16,7 +16,8 @@ from ezcold_operators.rooms import backup
 from ezcold_operators.rooms.base import River
 from ezcold_operators.sources.base import Listed, Session
 
-BATCH = 200
+BATCH = 1000
+"""Items that are read from the ledger and named to the source in one go."""
 
 
 def settle(river: River) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
+from ezcold_operators import log
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After, Launcher, SourceConfig
 from ezcold_operators.errors import ItemFailed
@@ -28,7 +27,6 @@ from ezcold_operators.sources.imap_read import COUNT, PROOF, proof, read
 
 UNREADABLE = "unreadable"
 """Fingerprint of a mail whose header the server cannot give: never equal to one that is read."""
-log = structlog.get_logger(__name__)
 AHEAD = 4
 """Commands for headers under way at once."""
 SAMPLES = 16

@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from ezcold_operators.config.launcher import After
-from ezcold_operators.errors import ConfigurationError, ItemFailed
+from ezcold_operators.errors import ConfigurationError, ItemFailed, SourceUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Outcome
 from ezcold_operators.sources.imap_client import Connection, Refused, uid_set
 from ezcold_operators.sources.imap_fetch import Fetcher, opens
 from ezcold_operators.sources.imap_folders import Folder, Folders
-from ezcold_operators.sources.imap_read import COUNT, PROOF, by_folder, proof, uid
+from ezcold_operators.sources.imap_read import AHEAD, COUNT, PROOF, by_folder, proof, uid
 
 DELETED = "\\Deleted"
+ROUNDS = 3
+"""How often a connection may end while it is seen what stands under each UID."""
 
 
 class Acknowledger:
@@ -37,8 +39,7 @@ class Acknowledger:
                     into = None
                 else:
                     raise ConfigurationError(_("`to: {folder}` is the folder that is watched").format(folder=after.to))
-            for start in range(0, len(run), COUNT):
-                yield from self._part(folder, validity, run[start : start + COUNT], after, into)
+            yield from self._one_folder(folder, validity, run, after, into)
 
     def _target(self, after: After) -> Folder | None:
         """The folder to move to, made if absent. Gmail archives what is expunged: deleting is moving to Trash."""
@@ -57,9 +58,10 @@ class Acknowledger:
                 raise ConfigurationError(
                     _("the folder {folder} cannot be created: {why}").format(folder=after.to, why=exc)
                 ) from exc
+            self._folders().made(folder)
         return folder
 
-    def _part(
+    def _one_folder(
         self, folder: bytes, validity: int, items: list[Listed], after: After, target: Folder | None
     ) -> Iterator[Outcome]:
         moves = target is not None and "MOVE" in self._connection.capabilities
@@ -67,23 +69,43 @@ class Acknowledger:
         if not opens(self._connection, folder, validity, writable=True):
             yield from (Outcome(item, "gone") for item in items)
             return
-        fetcher = Fetcher(self._connection, folder, validity, writable=True)
+        seen, failed = self._proofs(Fetcher(self._connection, folder, validity, writable=True), items)
+        for part in _parts(items):
+            mine = [item for item in part if seen.get(uid(item)) == item.fingerprint]
+            if mine:
+                failed |= self._try(mine, after, target, moves, copied)
+            ours = set(map(uid, mine))
+            for item in part:
+                if uid(item) in failed:
+                    yield Outcome(item, "failed", failed[uid(item)])
+                else:
+                    yield Outcome(item, "done" if uid(item) in ours else "gone")
+
+    def _proofs(self, fetcher: Fetcher, items: Sequence[Listed]) -> tuple[dict[int, str | None], dict[int, str]]:
+        """What stands under each UID, and why it cannot be said, all of it seen over the connection that is open now.
+
+        :raises SourceUnavailable: it never stays open for long enough.
+        """
         seen: dict[int, str | None] = {}
         failed: dict[int, str] = {}
-        for uids, answer in fetcher.fetch(list(map(uid, items)), PROOF):
-            if isinstance(answer, ItemFailed):
-                failed[uids[0]] = str(answer)
-            else:
-                seen.update((number, proof(values)) for number, values in answer.items())
-        mine = [item for item in items if seen.get(uid(item)) == item.fingerprint]
-        if mine:
-            failed |= self._try(mine, after, target, moves, copied)
-        ours = set(map(uid, mine))
-        for item in items:
-            if uid(item) in failed:
-                yield Outcome(item, "failed", failed[uid(item)])
-            else:
-                yield Outcome(item, "done" if uid(item) in ours else "gone")
+        for _again in range(ROUNDS):
+            logins = self._connection.logins
+            unseen = [item for item in items if uid(item) not in seen and uid(item) not in failed]
+            for uids, answer in fetcher.stream([list(map(uid, part)) for part in _parts(unseen)], PROOF, AHEAD):
+                if self._connection.logins != logins:  # a server that came back may give UIDs to other mails
+                    seen.clear()
+                    logins = self._connection.logins
+                if isinstance(answer, ItemFailed):
+                    failed[uids[0]] = str(answer)
+                else:
+                    seen |= {number: proof(answer.get(number)) for number in uids}
+            if all(uid(item) in seen or uid(item) in failed for item in items):
+                return seen, failed
+        raise SourceUnavailable(
+            _("{host}:{port} ends the connection again and again: try later").format(
+                host=self._connection.host, port=self._connection.port
+            )
+        )
 
     def _try(
         self, items: Sequence[Listed], after: After, target: Folder | None, moves: bool, copied: set[str]
@@ -137,3 +159,8 @@ class Acknowledger:
             found = self._connection.fetch(uid_set(ordered[start : start + COUNT]), PROOF)
             there.update(proof(values) for values in found.values())
         return {mark for mark, count in wanted.items() if there[mark] >= count}
+
+
+def _parts(items: Sequence[Listed]) -> list[Sequence[Listed]]:
+    """Pieces that one command takes."""
+    return [items[start : start + COUNT] for start in range(0, len(items), COUNT)]

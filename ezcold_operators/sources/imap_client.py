@@ -36,7 +36,18 @@ def quote(folder: bytes) -> bytes:
 
 
 class Connection(Line):
-    """A logged-in connection that knows the commands."""
+    """A logged-in connection that knows the commands.
+
+    `selected`: the folder that is open, its UIDVALIDITY, and whether for writing. A UIDVALIDITY does not change while
+    its folder is open (RFC 3501 2.3.1.1). `logins`: how often it was made anew; what a UID meant before proves nothing.
+    """
+
+    logins = 0
+
+    def _connect(self) -> None:
+        self.selected: tuple[bytes, int, bool] | None = None
+        self.logins += 1
+        super()._connect()
 
     # Reading
 
@@ -75,12 +86,15 @@ class Connection(Line):
         :raises Refused: the folder is not there, or may not be opened (for writing).
         """
         self._land()
+        self.selected = None
         with self._errors():
             typ, data = self._imap.select(quote(folder), not writable)
             if typ != "OK":
                 raise imaplib.IMAP4.error(words_of(data[-1]))
             values = self._client._process_select_response(self._imap.untagged_responses)
-        return _state(values, b"EXISTS")
+        state = _state(values, b"EXISTS")
+        self.selected = (folder, state.validity, writable)
+        return state
 
     def fetch(self, uids: str, items: str) -> dict[int, Fetched]:
         """UID FETCH; by UID, only what the server has.

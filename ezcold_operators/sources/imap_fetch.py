@@ -21,6 +21,8 @@ Answer = tuple[list[int], "dict[int, Fetched] | ItemFailed"]
 
 def opens(connection: Connection, folder: bytes, validity: int, writable: bool = False) -> bool:
     """Select a folder; False if it is gone, or its UIDs now mean other mails (UIDVALIDITY)."""
+    if connection.selected == (folder, validity, writable):
+        return True
     try:
         return connection.select(folder, writable).validity == validity
     except Refused:

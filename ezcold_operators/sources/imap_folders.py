@@ -81,6 +81,10 @@ class Folders:
         name = found.name if found is not None else self._candidates(path)[0]
         return Folder(name, imap_utf7.encode(name)), True
 
+    def made(self, folder: Folder) -> None:
+        """It was created since."""
+        self._all[folder.name] = folder
+
     def special(self, attribute: str) -> Folder | None:
         """The folder with a special use (RFC 6154), e.g. `\\trash`."""
         return next((folder for folder in self._all.values() if attribute in folder.attributes), None)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from ezcold_operators import log
 from ezcold_operators.cli.app import app, exit_code
-from ezcold_operators.cli.output import quiet_logs
 from ezcold_operators.errors import EzcoldError
 from tests.airflow_runs import write
 
@@ -32,7 +32,7 @@ class Place:
 
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root, self._capsys = root, capsys
-        quiet_logs()
+        log.quiet()
         self.home, self.launchers = root / "home", root / "launchers"
         self.incoming = root / "incoming"
         self.incoming.mkdir()

@@ -51,12 +51,14 @@ def renumber(home: str, seed: int, how: str) -> None:
 
 def kill_decoder() -> None:
     """The decoder is killed, as by the kernel when memory is short, once it has something to decode."""
-    (pid,) = [pid for pid in _children() if b"decoding.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    os.kill(pid, signal.SIGSTOP)
-    threading.Thread(target=_kill_when_asked, args=(pid,), daemon=True).start()
+    threading.Thread(target=_kill_when_asked, daemon=True).start()
 
 
-def _kill_when_asked(pid: int) -> None:
+def _kill_when_asked() -> None:
+    while not (decoders := [pid for pid in _children() if b"decoding.worker" in _command(pid)]):
+        time.sleep(0.002)
+    pid = decoders[0]
+    os.kill(pid, signal.SIGSTOP)  # long before its interpreter is up
     requests = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
     waiting = array.array("i", [0])
     while not waiting[0]:
@@ -67,8 +69,15 @@ def _kill_when_asked(pid: int) -> None:
 
 
 def _children() -> list[int]:
-    text = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
-    return [int(pid) for pid in text.split()]
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def forget(ledger_url: str, now: float) -> None:
@@ -95,3 +104,11 @@ def download(ledger_url: str) -> None:
         with ledger.read() as conn:
             row = people.documents(conn, document_id=1)[0]
         pages.downloaded(ledger, people.Decision("pages", "anne"), row)
+
+
+def count(url: str) -> None:
+    """What a survey of an archive found is kept."""
+    from ezcold_operators.ledger import counted
+
+    with Ledger.open(url) as ledger:
+        counted.note(ledger, "l1", "pages__crash", counted.Count(0.0, 86_400.0, {0.0: 3}, 1, 5.0))

@@ -109,10 +109,10 @@ DAY_RUN = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from ezcold_operators.cli.app import quiet_logs
+from ezcold_operators import log
 from ezcold_operators.sources.base import Window
 from tests.rooms.test_fetch_window import Archive, DAY, FIRST, rooms
-quiet_logs()
+log.quiet()
 archive = Archive.__new__(Archive)
 archive.file = Path(sys.argv[1])
 for number in map(int, sys.argv[2:]):

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-import structlog
 
+from ezcold_operators import log
 from ezcold_operators.errors import AuthenticationFailed, SourceUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.graph.answers import Lost, Refused, codes, judge, parsed
@@ -20,7 +20,6 @@ from ezcold_operators.sources.graph.auth import Tokens
 from ezcold_operators.sources.graph.gate import IN_FLIGHT, Gate, Patience, retry_after, unreachable
 from ezcold_operators.sources.graph.settings import Settings
 
-log = structlog.get_logger("ezcold")
 IMMUTABLE = 'IdType="ImmutableId"'
 """On every request, or ids change when a mail is moved (Microsoft Graph, Outlook immutable ids)."""
 BATCH_LIMIT = 20
