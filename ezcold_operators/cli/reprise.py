@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import redirect_stdout
 from datetime import date
 from pathlib import Path
@@ -40,9 +41,12 @@ def reprise(
             print(f"{_why(why)}: {listed.name or listed.key}")
 
     credentials = resolve(launcher.source.connection) if launcher.source.connection else Credentials()
+    began = time.time()
     with progress() as show, Ledger.open(ledger_url(settings, resolve)) as ledger:
         with make_source(launcher, ledger, settings).open(credentials) as session:
             found = room.survey(ledger, launcher, session, wanted, tell, lambda n: show("reprise", n, None))
+        if not dry_run:
+            room.keep(ledger, launcher, "reprise", found, began)
     if not dry_run:
         from ezcold_operators.operators import backfills
 

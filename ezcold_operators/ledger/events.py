@@ -17,7 +17,8 @@ class Event:
     """One thing that happened to an item or a document.
 
     what: fetched, missing, duplicate, decoded, undecoded, accepted, rejected, quarantined, sending, sent, refused,
-    acknowledged, settled, failed, renamed, replayed, dismissed, resent, needless (an index that tells of nothing).
+    acknowledged, settled, failed, renamed, replayed, dismissed, resent, downloaded, needless (an index that tells of
+    nothing); of no item: unable:<kind> (a run could not work, s. troubles), counted (a survey, s. counted).
     """
 
     what: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, cast, func, select
 
-from ezcold_operators.ledger import troubles
+from ezcold_operators.ledger import counted, troubles
 from ezcold_operators.ledger.deliveries import OPEN
 from ezcold_operators.ledger.tables import delivery, event, item
 
@@ -79,9 +79,8 @@ def standings(conn: Connection, now: float) -> dict[str, Standing]:
     )
     for name, count in conn.execute(fresh.group_by(item.c.launcher)):
         of(name).quarantined_since_yesterday = count
-    last_events = (
-        select(func.max(event.c.id)).where(event.c.what.not_in(list(troubles.EVENTS))).group_by(event.c.launcher)
-    )
+    at_work = event.c.what.not_in([*troubles.EVENTS, counted.WHAT])
+    last_events = select(func.max(event.c.id)).where(at_work).group_by(event.c.launcher)
     for row in conn.execute(select(event.c.launcher, event.c.at, event.c.run_id).where(event.c.id.in_(last_events))):
         of(row.launcher).last_activity, of(row.launcher).last_run = row.at, row.run_id
     return dict(sorted(found.items()))

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
-from ezcold_operators.ledger import items
+from ezcold_operators.ledger import counted, items
+from ezcold_operators.ledger.counted import Count
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.sources.base import Listed, Session
 
@@ -149,6 +150,16 @@ def minutes_left(launcher: Launcher, left: int, at_once: int = 1) -> int | None:
     """How long the rest takes at the launcher's rate, which each of the runs at once keeps; None where it has none."""
     rate = (launcher.limits.per_minute or 0) * at_once
     return -(-left // rate) if rate else None
+
+
+def keep(ledger: Ledger, launcher: Launcher, by: str, found: Survey, began: float) -> None:
+    """Let the pages show what is left, without listing the archive anew.
+
+    :param began: when the listing began, seconds since the epoch. :raises LedgerUnavailable:
+    """
+    first, last = found.intervals[0].start.timestamp(), found.intervals[-1].end.timestamp()
+    left = {one.start.timestamp(): one.left for one in found.intervals}
+    counted.note(ledger, launcher.launcher, by, Count(first, last, left, sum(found.uncovered.values()), began))
 
 
 def shown(survey: Survey) -> Iterator[dict[str, object]]:

@@ -126,7 +126,9 @@ def test_forgetting(zygote: Zygote, tmp_path: Path, moment: str) -> None:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize(("step", "call"), [("people.downloaded", "download"), ("account.unlink", "unlink")])
+@pytest.mark.parametrize(
+    ("step", "call"), [("people.downloaded", "download"), ("account.unlink", "unlink"), ("reprise.counted", "count")]
+)
 def test_the_pages(zygote: Zygote, tmp_path: Path, step: str, call: str, moment: str) -> None:
     world = make(PastWorld, tmp_path, SEED)
     assert isinstance(world, PastWorld)
@@ -135,8 +137,11 @@ def test_the_pages(zygote: Zygote, tmp_path: Path, step: str, call: str, moment:
     acts.link(url, "someone")
     job = world.job() | {"call": f"tests.crash.acts:{call}", "args": [url]}
     killed(zygote, job, step, moment)
-    query = {"download": "SELECT id FROM event WHERE what = 'downloaded'", "unlink": "SELECT key FROM account"}[call]
-    done = {("download", "before"): 0, ("download", "after"): 1, ("unlink", "before"): 1, ("unlink", "after"): 0}
-    assert len(world.rows(query)) == done[call, moment]
+    query, before, after = {
+        "download": ("SELECT id FROM event WHERE what = 'downloaded'", 0, 1),
+        "unlink": ("SELECT key FROM account", 1, 0),
+        "count": ("SELECT id FROM event WHERE what = 'counted'", 0, 1),
+    }[call]
+    assert len(world.rows(query)) == (before if moment == "before" else after)
     assert zygote.run([job]) == [0], world.output()
     world.check()

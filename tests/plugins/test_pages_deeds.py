@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -19,7 +23,9 @@ from ezcold_operators.config.loader import load_launcher, load_scenarios
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.config.yaml import parse
 from ezcold_operators.rooms.base import River
+from ezcold_operators.rooms.fetch import fetch
 from ezcold_operators.rooms.river import Run
+from ezcold_operators.sources.base import Window
 from tests.plugins.conftest import HOSTILE, Site, folder_launcher, take, text
 from tests.servers.graph import GraphServer
 
@@ -383,14 +389,56 @@ def test_the_reprise_page_tells_how_far_it_is(site: Site) -> None:
         taken_from_archive(site, january["dag_run_id"])
         page = text(admin.get("/launchers/archive_reprise/reprise"))
     assert "0 of 3 intervals are over" in page
-    assert "2026-01-01 00:00 – 2026-02-01 00:00 waiting 2 0 0" in page
-    assert "2025-12-01 00:00 – 2026-01-01 00:00 waiting 0 0 0" in page
+    assert "2026-01-01 00:00 – 2026-02-01 00:00 waiting 2 0 – 0" in page
+    assert "2025-12-01 00:00 – 2026-01-01 00:00 waiting 0 0 – 0" in page
+    assert "What is left is known once it is counted" in page
+    what_is_left(site, {run["data_interval_start"][:10]: run for run in runs}["2025-11-30"])
+
+
+def what_is_left(site: Site, december: dict[str, Any]) -> None:
+    """Counted at the source; what a run takes after that is subtracted."""
+    for day, name in ((10, "a.pdf"), (20, "b.pdf"), (31, "c.pdf"), (45, "d.pdf")):
+        file = site.root / "in" / "archive_reprise" / name
+        file.write_bytes(b"%PDF-1.4\n%%EOF\n" + name.encode())
+        when = datetime(2025, 12, 1, 12, tzinfo=ZoneInfo("Europe/Paris")).timestamp() + (day - 1) * 86_400
+        os.utime(file, (when, when))
+    path = "/launchers/archive_reprise/reprise"
+    with site.client("admin", "fr") as admin, site.client("viewer") as viewer:
+        assert viewer.send(path, {"first": "2025-12-01", "last": "2026-02-28"}).status_code == 403
+        assert "Count what is left" not in viewer.get(path).raise_for_status().text
+        assert 'name="first" type="date" required value="2025-12-01"' in admin.get(path).text
+        assert 'name="last" type="date" required value="2026-02-28"' in admin.get(path).text
+        assert admin.send(path, {"first": "hier", "last": ""}).status_code == 422
+        refused = admin.send(path, {"first": "2026-02-01", "last": "2026-01-01"})
+        assert (refused.status_code, 'role="alert"' in refused.text) == (409, True)
+        known = rows(site, "SELECT count(*) FROM item")
+        answer = admin.send(path, {"first": "2025-12-01", "last": "2026-02-28"})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/ezcold{path}?said=counted")
+        assert rows(site, "SELECT count(*) FROM item") == known
+        page = text(admin.get(f"{path}?said=counted"))
+        assert "il reste 4 éléments" in page
+        assert "01/12/2025 00:00 – 01/01/2026 00:00 en attente 0 0 3 0" in page
+        assert "01/01/2026 00:00 – 01/02/2026 00:00 en attente 2 0 1 0" in page
+        assert "2 éléments ne sont dans aucun intervalle" in page
+        start, end = (datetime.fromisoformat(december[f"data_interval_{edge}"]) for edge in ("start", "end"))
+        with archive(site, december["dag_run_id"]) as river:
+            fetch(river, Window(start, end))
+        page = text(admin.get(path))
+        assert "01/12/2025 00:00 – 01/01/2026 00:00 en attente 0 3 0 0" in page
+        assert "01/01/2026 00:00 – 01/02/2026 00:00 en attente 2 0 1 0" in page
 
 
 def taken_from_archive(site: Site, run_id: str) -> None:
     """What the backfill's run does, done here: no scheduler runs."""
+    with archive(site, run_id) as river:
+        Run(river).rooms()
+
+
+@contextmanager
+def archive(site: Site, run_id: str) -> Iterator[River]:
+    """A run of the archive's launcher that takes whatever it is told to."""
     known = load_scenarios(site.root / "scenarios.yaml")
     where = Settings(site.root / "home", site.launchers, site.root / "scenarios.yaml", f"sqlite:///{site.ledger}")
     launcher = load_launcher(site.launchers / "archive_reprise.yaml", known).model_copy(update={"reprise": None})
     with River.open(launcher, known, where, run_id) as river:
-        Run(river).rooms()
+        yield river

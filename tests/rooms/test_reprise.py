@@ -15,6 +15,7 @@ from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.errors import ConfigurationError
+from ezcold_operators.ledger import counted
 from ezcold_operators.ledger.ledger import Ledger
 from ezcold_operators.rooms import reprise
 from ezcold_operators.rooms.base import make_source
@@ -125,6 +126,18 @@ def test_what_no_interval_covers_is_told_with_the_reason(tmp_path: Path) -> None
     assert outside == {"old.pdf": "before", "new.pdf": "after"}
     assert [(one.done, one.left, one.quarantined) for one in found.intervals] == [(0, 1, 0), (0, 1, 0)]
     assert found.uncovered == {"before": 1, "after": 1}
+
+
+def test_a_survey_is_kept_for_the_pages(tmp_path: Path) -> None:
+    for day in (1, 2, 40):
+        put(tmp_path / "archive" / f"{day}.pdf", datetime(2026, 1, 1, 12, tzinfo=PARIS) + timedelta(days=day))
+    found, _outside = survey(tmp_path, launcher(), date(2026, 1, 1), date(2026, 1, 31))
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        reprise.keep(ledger, launcher(), "reprise", found, 7.0)
+        with ledger.read() as conn:
+            kept = counted.latest(conn, "archive")
+    january, february = (datetime(2026, month, 1, tzinfo=PARIS).timestamp() for month in (1, 2))
+    assert kept == counted.Count(january, february, {january: 2}, 1, 7.0)
 
 
 def test_by_path_what_names_no_date_is_undated(tmp_path: Path) -> None:
