@@ -131,7 +131,7 @@ class ImapSession:
                 samples = self._connection.fetch_by_number(",".join(map(str, numbers)), PROOF)
             except (Refused, Cut) as exc:
                 log.warning("imap.sample_refused", account=self._account, why=str(exc))
-                self._connection.reconnect()
+                self._connection.reconnect(exc)
                 self._connection.select(folder.wire)
                 return None
         seen = digest(sorted((number, proof(values) or "") for number, values in samples.items()))
@@ -149,7 +149,7 @@ class ImapSession:
             found = self._connection.fetch("1:*", SURVEY)
         except (Refused, Cut) as exc:  # one mail whose size the server cannot tell: then without blocks
             log.warning("imap.survey_refused", account=self._account, why=str(exc))
-            self._connection.reconnect()
+            self._connection.reconnect(exc)
             self._connection.select(spot.folder.wire)
             yield from self._dated(spot, None)
             return

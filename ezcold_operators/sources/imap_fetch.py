@@ -49,8 +49,8 @@ class Fetcher:
         except Refused as exc:
             if exc.busy:
                 raise
-        except Cut:
-            self._connection.reconnect()
+        except Cut as exc:
+            self._connection.reconnect(exc)
             if not opens(self._connection, *self._selected):
                 yield from ((list(part), {}) for part in parts[done:])
                 return
@@ -84,7 +84,7 @@ class Fetcher:
                 raise
             return exc
         except Cut as exc:
-            self._connection.reconnect()
+            self._connection.reconnect(exc)
             return exc if opens(self._connection, *self._selected) else {}
 
     def _alone(self, number: int, items: str, why: Refused | Cut) -> dict[int, Fetched] | ItemFailed:
@@ -98,4 +98,4 @@ class Fetcher:
             tries = (self._try([n], "UID BODY.PEEK[]<0.1024>") for n in islice(others, CONTROLS))
             if not any(isinstance(answer, dict) and answer for answer in tries):
                 raise why
-        return ItemFailed(_("the server cannot give the mail with UID {uid}: {why}").format(uid=number, why=why))
+        return ItemFailed(_("the server cannot give the mail with UID {uid}: {why}").format(uid=number, why=why.what))

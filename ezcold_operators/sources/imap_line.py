@@ -17,6 +17,7 @@ from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.errors import ConfigurationError, SourceUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.sources import imap_parse, mail_common
+from ezcold_operators.sources.imap_ending import Ending, told
 from ezcold_operators.sources.imap_login import BUSY_CODES, code_of, log_in, words_of
 from ezcold_operators.sources.imap_parse import Fetched
 
@@ -29,7 +30,7 @@ class Refused(SourceUnavailable):
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
-        self.code = code
+        self.what, self.code = message, code
 
     @property
     def busy(self) -> bool:
@@ -38,7 +39,14 @@ class Refused(SourceUnavailable):
 
 
 class Cut(SourceUnavailable):
-    """The connection was ended, with a BYE or without a word; a new one may do better."""
+    """The connection was ended, with a BYE or without a word; a new one may do better.
+
+    :param what: the message without what to do, if it differs. :param words: what the server said.
+    """
+
+    def __init__(self, message: str, what: str = "", words: str = "") -> None:
+        super().__init__(message)
+        self.what, self.words = what or message, words
 
 
 def uid_set(uids: Iterable[int]) -> str:
@@ -72,14 +80,24 @@ class Line:
         self._credentials = credentials
         self._connect()
 
-    def reconnect(self) -> None:
-        """Drop the connection and make a new one; no folder is selected then."""
+    def reconnect(self, why: Refused | Cut | None = None) -> None:
+        """Drop the connection and make a new one; no folder is selected then.
+
+        :param why: how the old one ended. Raised where there is no new one and the server had said why: that tells more
+            than what is found after it went.
+        """
         self.drop()
-        self._connect()
+        try:
+            self._connect()
+        except SourceUnavailable as exc:
+            if isinstance(why, Cut) and why.words:
+                raise why from exc
+            raise
 
     def _connect(self) -> None:
         credentials = self._credentials
         self._flights: list[Flight] = []
+        self._ending: Ending | None = None
         context = mail_common.tls_context(credentials) if self._security != "none" else None
         with self._errors():
             self._client = imapclient.IMAPClient(
@@ -92,6 +110,7 @@ class Line:
         self._client.folder_encode = False
         self._client.normalise_times = False
         self._imap: Any = self._client._imap
+        self._ending = Ending(self._imap)
         self._imap.debug = 0  # IMAPClient hands every line of the protocol to the log; a LOGIN is one of them
         try:
             with self._errors():
@@ -131,16 +150,23 @@ class Line:
                     )
                 ) from exc
             except (imaplib.IMAP4.abort, *mail_common.ENDED) as exc:
-                raise Cut(
-                    _("{host}:{port} ended the connection: {words}").format(
-                        host=self.host, port=self.port, words=mail_common.one_line(words_of(exc))
-                    )
-                ) from exc
+                raise self._cut(self._ending.words(exc) if self._ending else told(exc)) from exc
             except imaplib.IMAP4.error as exc:
                 words = mail_common.one_line(words_of(exc))
+                if words[:6].upper() == "* BYE ":  # instead of a greeting
+                    raise self._cut(words[6:]) from exc
                 raise Refused(
                     _("{host} refuses a command: {words}").format(host=self.host, words=words), code_of(words)
                 ) from exc
+
+    def _cut(self, words: str) -> Cut:
+        where = {"host": self.host, "port": self.port}
+        if words:
+            what = _("{host}:{port} ended the connection ({words})").format(words=words, **where)
+        else:
+            what = _("{host}:{port} ended the connection without a word").format(**where)
+        advised = _("{what}: the next run takes the rest; if this comes again, ask whoever runs the server")
+        return Cut(advised.format(what=what), what, words)
 
     def _run(self, command: str, *args: str | bytes) -> list[Any]:
         """One command; what came untagged under its own name.

@@ -74,7 +74,7 @@ def words_of(exc: BaseException | bytes | str | None) -> str:
         return value.decode("utf-8", "replace")
     text = str(value or "")
     found = re.search(r"b'(.*)'|b\"(.*)\"", text, re.S)
-    return (found[1] or found[2] or "") if found else text
+    return (found[1] or found[2] or "") if found else re.sub(r"^command: \S+ => ", "", text)
 
 
 def code_of(words: str) -> str:

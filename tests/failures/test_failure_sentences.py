@@ -137,13 +137,34 @@ def test_the_password_is_wrong(shop: Shop) -> None:
     shop.works()
 
 
-def test_the_server_says_bye_in_mid_fetch(shop: Shop) -> None:
-    faults = Faults(bye_on_command=rb"BODY\.PEEK", times=100)
-    with Proxy("127.0.0.1", shop.server.imap, faults=faults) as proxy:
+@pytest.mark.parametrize(
+    "bye",
+    [
+        {"bye_on_command": rb"BODY\.PEEK", "bye": b"* BYE Maintenance until 14:00\r\n"},
+        {
+            "cut_armed_by": rb"BODY\.PEEK\[\]",
+            "cut_after_bytes": 500,
+            "last_words": b"* BYE Maintenance until 14:00\r\n",
+        },
+    ],
+    ids=["instead of an answer", "among the bytes of a mail"],
+)
+def test_the_server_says_bye_in_mid_fetch(shop: Shop, bye: dict[str, Any]) -> None:
+    with Proxy("127.0.0.1", shop.server.imap, faults=Faults(**bye, times=100)) as proxy:
         shop.connection["port"] = proxy.port
-        shop.fails(3)
+        sentence = shop.fails(3, "localhost", str(proxy.port), "(Maintenance until 14:00)")
+        assert sentence.endswith("the next run takes the rest; if this comes again, ask whoever runs the server")
+        assert len(shop.box.mails()) == FILES
         proxy.faults.times = 0
         shop.works()
+
+
+def test_a_bye_in_mid_mail_costs_no_second_run(shop: Shop) -> None:
+    faults = Faults(cut_armed_by=rb"BODY\.PEEK\[\]", cut_after_bytes=500, last_words=b"* BYE Bye\r\n")
+    with Proxy("127.0.0.1", shop.server.imap, faults=faults) as proxy:
+        shop.connection["port"] = proxy.port
+        shop.works()
+        assert faults.times == 0
 
 
 def test_the_certificate_is_of_an_unknown_authority(shop: Shop) -> None:

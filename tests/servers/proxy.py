@@ -11,6 +11,7 @@ from __future__ import annotations
 import queue
 import re
 import socket
+import struct
 import sys
 import threading
 import time
@@ -27,6 +28,10 @@ class Faults:
     """Bytes from the server to pass on before the line is cut, from where `cut_armed_by` was seen."""
     cut_armed_by: bytes | None = None
     """A pattern in what the client sends; None: from the start of the connection."""
+    last_words: bytes = b""
+    """What the client still gets, as if from the server, where `cut_after_bytes` cuts."""
+    reset: bool = False
+    """The line is cut by a reset (RST), not by an end (FIN)."""
     cut_before_command: bytes | None = None
     """The client's data with this pattern is not passed on; the line is cut."""
     cut_after_command: bytes | None = None
@@ -53,6 +58,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
+        self._lines: list[_Line] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -81,7 +87,8 @@ class Proxy:
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.add(one)
-            _Line(self, client, server).start()
+            self._lines.append(_Line(self, client, server))
+            self._lines[-1].start()
 
     def _close(self, one: socket.socket) -> None:
         self._open.discard(one)
@@ -89,6 +96,13 @@ class Proxy:
             one.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
             one.close()
+
+    def hang_up(self) -> None:
+        """Now, unasked: the last words to every client, and the cut."""
+        for line in self._lines:
+            with suppress(OSError):
+                line.client.sendall(self.faults.last_words)
+            line.cut()
 
     def take_fault(self) -> bool:
         """Use up one of the faults' times."""
@@ -116,6 +130,11 @@ class _Line:
             threading.Thread(target=self._write, args=(pipe, sink, look), daemon=True).start()
 
     def cut(self) -> None:
+        if self.proxy.faults.reset:
+            with suppress(OSError):
+                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.client.shutdown(socket.SHUT_RD)  # the thread that reads it lets go; the last to do so resets
+                self.client.close()
         for one in (self.client, self.server):
             self.proxy._close(one)
 
@@ -171,6 +190,7 @@ class _Line:
         if self.budget is not None:
             data = data[: self.budget]
             self.budget -= len(data)
+            return data if self.budget else data + self.proxy.faults.last_words
         return data
 
 
