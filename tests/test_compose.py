@@ -73,7 +73,11 @@ def test_every_path_secret_and_volume_is_there() -> None:
     for words in re.findall(r"^COPY --chown=\S+ (.+) \S+$", recipe, re.MULTILINE):
         assert all((ROOT / word).exists() for word in words.split()), words
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
-    assert sent == {"pyproject.toml", "README.md", "LICENSE", "ezcold_operators"}
+    assert sent == {"pyproject.toml", "README.md", "LICENSE", "ezcold_operators", "plugins/ezcold_ui"}
+    copied = {
+        word for words in re.findall(r"^COPY --chown=\S+ (.+) \S+$", recipe, re.MULTILINE) for word in words.split()
+    }
+    assert copied == sent
     extras = re.search(r"\[([a-z,]+)\]", recipe)
     assert extras
     project = (ROOT / "pyproject.toml").read_text("utf-8")
