@@ -310,6 +310,40 @@ class TestIdentity:
             assert sorted(states.values()) == ["done"] + ["gone"] * 5
         assert digests(m.data for m in box.mails()) == digests(mail(n) for n in (0, 1, 3, 4, 5))
 
+    def test_uids_given_to_other_mails_while_it_is_seen_what_they_are(
+        self, dovecot: Dovecot, new_user: NewUser
+    ) -> None:
+        """What was seen before the line broke proves nothing after it."""
+
+        class Restored(Proxy):
+            """Whoever comes back after the fault finds the mailbox restored from a backup, in another order."""
+
+            def take_fault(self) -> bool:
+                if not super().take_fault():
+                    return False
+                self._target = ("127.0.0.1", other.imap)
+                return True
+
+        box = new_user()
+        with Dovecot() as other, Restored("127.0.0.1", dovecot.imap) as proxy:
+            restored = other.user(box.login, box.password)
+            for number in range(450):
+                box.deliver(mail(number))
+                restored.deliver(mail((number + 1) % 450))
+            with imap().open(plain(other, restored)) as session:
+                listing(session)
+            with imap().open(plain(dovecot, box, proxy.port)) as session:
+                items = listing(session)
+            other.quiet(box.login)
+            restored.edit_uids(validity=box.validity())
+            proxy.faults = Faults(cut_before_command=rb"UID FETCH 401:450 \(UID RFC822")
+            with imap().open(plain(dovecot, box, proxy.port)) as session:
+                states = acknowledge(session, items, DELETE)
+            assert proxy.faults.times == 0
+            assert set(states.values()) == {"gone"}
+            assert len(restored.mails()) == 450
+        assert len(box.mails()) == 450
+
     def test_a_window_is_half_open_by_time_of_arrival(self, dovecot: Dovecot, new_user: NewUser) -> None:
         box = new_user()
         start = dt.datetime(2025, 12, 31, 23, 0, tzinfo=dt.UTC)
