@@ -8,10 +8,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.errors import ConfigurationError
@@ -62,34 +61,25 @@ def intervals(launcher: Launcher, first: date, last: date, now: datetime | None 
         raise ConfigurationError(_("the first day, {first}, is after the last, {last}").format(first=first, last=last))
     if first < FIRST:
         raise ConfigurationError(_("a reprise begins on {day} at the earliest").format(day=FIRST))
-    zone, moment = ZoneInfo(launcher.timezone), now or datetime.now(UTC)
-    every = launcher.reprise.every
+    import pendulum
+
+    moment, every = now or datetime.now(UTC), launcher.reprise.every
     found = []
-    day = _floor(first, every)
+    day = pendulum.date(first.year, first.month, first.day).start_of(every)
     while day <= last:
-        following = _next(day, every)
-        start, end = (datetime(d.year, d.month, d.day, tzinfo=zone) for d in (day, following))
+        following = day.add(**{f"{every}s": 1})
+        # As Airflow has it: of a midnight that comes twice, the second; of one that a clock skips, what follows it.
+        start, end = (pendulum.datetime(d.year, d.month, d.day, tz=launcher.timezone) for d in (day, following))
         if end > moment:
             break
-        found.append(Interval(start, end))
+        if start < end:  # a clock can skip a whole day
+            found.append(Interval(start, end))
         day = following
     if not found:
         raise ConfigurationError(
             _("no interval from {first} to {last} is over yet: a reprise takes the past").format(first=first, last=last)
         )
     return found
-
-
-def _floor(day: date, every: str) -> date:
-    if every == "month":
-        return day.replace(day=1)
-    return day - timedelta(days=day.weekday()) if every == "week" else day
-
-
-def _next(day: date, every: str) -> date:
-    if every == "month":
-        return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
-    return day + timedelta(days=7 if every == "week" else 1)
 
 
 def survey(

@@ -75,26 +75,35 @@ def test_intervals_join_without_gap_or_overlap_and_hold_both_days(one: date, two
     assert found[-1].start <= noon[1] < found[-1].end or found[-1].end <= NOW <= found[-1].end + timedelta(days=31)
 
 
+@pytest.mark.parametrize(
+    ("zone", "first", "last"),
+    [
+        ("Europe/Paris", date(2026, 3, 20), date(2026, 4, 10)),
+        ("Europe/Paris", date(1976, 9, 24), date(1976, 9, 28)),  # the 26th begins twice
+        ("America/Havana", date(2025, 10, 30), date(2025, 11, 5)),  # so does 2 November
+        ("Asia/Beirut", date(2025, 3, 27), date(2025, 4, 2)),  # the clock skips the midnight of the 30th
+        ("Pacific/Apia", date(2011, 12, 27), date(2012, 1, 3)),  # and here the whole of 30 December
+    ],
+)
 @pytest.mark.parametrize("every", ["day", "week", "month"])
-def test_they_are_the_intervals_that_airflow_makes(every: str) -> None:
+def test_they_are_the_intervals_that_airflow_makes(every: str, zone: str, first: date, last: date) -> None:
+    import pendulum
     from airflow.sdk import CronDataIntervalTimetable
     from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
 
     from ezcold_operators.dag import EVERY
 
-    timetable = coerce_to_core_timetable(CronDataIntervalTimetable(EVERY[every], timezone="Europe/Paris"))
-    found = reprise.intervals(launcher(every=every), date(2026, 3, 20), date(2026, 4, 10), NOW)
-    import pendulum
-
+    timetable = coerce_to_core_timetable(CronDataIntervalTimetable(EVERY[every], timezone=zone))
+    found = reprise.intervals(launcher(zone=zone, every=every), first, last, NOW)
     earliest, latest = (pendulum.instance(one.start.astimezone(UTC)) for one in (found[0], found[-1]))
-    theirs, last = [], None
+    theirs, interval = [], None
     while info := timetable.next_dagrun_info(
-        last_automated_data_interval=last, restriction=TimeRestriction(earliest, latest, True)
+        last_automated_data_interval=interval, restriction=TimeRestriction(earliest, latest, True)
     ):
-        last = info.data_interval
-        theirs.append((last.start, last.end))
-    assert theirs == [(one.start, one.end) for one in found]
+        interval = info.data_interval
+        theirs.append((interval.start.timestamp(), interval.end.timestamp()))
+    assert theirs == [(one.start.timestamp(), one.end.timestamp()) for one in found]
 
 
 def put(file: Path, when: datetime) -> None:
