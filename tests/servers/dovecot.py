@@ -109,6 +109,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def can_listen(port: int) -> bool:
+    """Whether a server could listen there now; connections that are over do not matter."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
     """One file of a Maildir."""
@@ -282,7 +293,10 @@ class Dovecot:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
-        # Children may still hold their sockets for a moment: the next start makes new ones.
+        # Its children die a moment later, and hold the sockets until then.
+        deadline = time.monotonic() + 20
+        while not all(map(can_listen, (self.imap, self.imaps, self.pop, self.pops))) and time.monotonic() < deadline:
+            time.sleep(0.005)
         shutil.rmtree(self.run / "base", ignore_errors=True)
 
     def stop(self) -> None:
