@@ -36,6 +36,13 @@ sys.path.insert(0, str(PLUGINS))
 USERS = {"admin": "admin", "viewer": "viewer", "fenced": "user", "clerk": "user"}
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}.pdf"
 START_SECONDS = 120
+RUN = """
+import sys
+from tests.airflow_runs import AT_ONCE, run
+from ezcold_operators.dag import build_dags
+for name in sys.argv[2:]:
+    print(name, run(build_dags(sys.argv[1], only=name, default_args=AT_ONCE)[name]).state)
+"""
 
 
 def free_port() -> int:
@@ -189,6 +196,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     busy_month(root)
     with serving(root) as running:
         yield running
+
+
+def airflow_runs(site: Site, *names: str, **env: str) -> str:
+    """Runs of these launchers' DAGs, in Airflow's own database; their states."""
+    command = [sys.executable, "-c", RUN, str(site.launchers), *names]
+    done = subprocess.run(command, env=site.env | env, check=True, capture_output=True, cwd=ROOT, text=True)
+    return " ".join(line for line in done.stdout.splitlines() if line.split(" ")[0] in names)
 
 
 def settings(root: Path, port: int) -> dict[str, str]:

@@ -18,8 +18,9 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.airflow_runs import write
 from tests.plugins.accessibility import nothing, stumbling
-from tests.plugins.conftest import HOSTILE, MAIRIE, ROOT, Site, take
+from tests.plugins.conftest import HOSTILE, MAIRIE, ROOT, Site, airflow_runs, folder_launcher, take
 from tests.servers.graph import GraphServer
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.timeout(300)]
@@ -51,6 +52,22 @@ def browser() -> Iterator[Browser]:
         running = play.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def others(site: Site) -> Iterator[None]:
+    """A launcher whose folder is not there, after a run that failed for it; and an archive with a file to count."""
+    write(site.launchers / "vue_panne.yaml", folder_launcher(site.root, "vue_panne", title="En panne"))
+    archive = folder_launcher(site.root, "vue_archive", reprise={"by": "modified", "every": "month"})
+    write(site.launchers / "vue_archive.yaml", archive)
+    file = site.root / "in" / "vue_archive" / "vieux.pdf"
+    file.parent.mkdir()
+    file.write_bytes(b"%PDF-1.4")
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    assert airflow_runs(site, "vue_panne") == "vue_panne failed"
+    yield
+    for name in ("vue_panne", "vue_archive"):
+        (site.launchers / f"{name}.yaml").unlink()
 
 
 def visit(browser: Browser, site: Site, who: str = "admin", **options: Any) -> BrowserContext:
@@ -92,9 +109,9 @@ def test_nobody_is_left_out(browser: Browser, site: Site, locale: str, scheme: A
 
 @looks
 def test_nobody_is_left_out_of_what_comes_of_a_deed(
-    browser: Browser, site: Site, locale: str, scheme: Any, width: int
+    browser: Browser, site: Site, others: None, locale: str, scheme: Any, width: int
 ) -> None:
-    """A document's history, refused forms, a dry run, a tried name."""
+    """A document's history, refused forms, a dry run, an outage, a count."""
 
     def submit(form: str, button: str = "button.main") -> None:
         page.locator(f"form[action$='{form}'] {button}").click()
@@ -134,6 +151,19 @@ def test_nobody_is_left_out_of_what_comes_of_a_deed(
         submit("/test", "button")
         expect(page.locator("section[role=status]")).to_be_visible(timeout=60_000)
         take_in("essai-de-connexion")
+        page.goto(f"{site.url}/ezcold/launchers?q=vue_")
+        expect(page.locator(".state.bad")).to_have_count(1)
+        take_in("liste-avec-panne")
+        page.goto(f"{site.url}/ezcold/launchers/vue_panne")
+        expect(page.locator("section.note.bad li")).to_contain_text("vue_panne")
+        take_in("panne")
+        page.goto(f"{site.url}/ezcold/launchers/vue_archive/reprise")
+        page.locator("#first").fill("2023-11-01")
+        page.locator("#last").fill("2023-12-31")
+        submit("/reprise")
+        page.wait_for_url("**?said=counted", timeout=60_000)
+        expect(page.locator("tbody tr")).to_have_count(1)
+        take_in("reprise-comptee")
         nothing(stumbled)
         assert troubles == []
 

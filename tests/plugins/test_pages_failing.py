@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,23 +10,9 @@ import pytest
 from ezcold_operators.ledger.events import Event, record
 from ezcold_operators.ledger.ledger import Ledger
 from tests.airflow_runs import write
-from tests.plugins.conftest import ROOT, Site, folder_launcher, free_port, mail_launcher, text
+from tests.plugins.conftest import Site, airflow_runs, folder_launcher, free_port, mail_launcher, text
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
-RUN = """
-import sys
-from tests.airflow_runs import AT_ONCE, run
-from ezcold_operators.dag import build_dags
-for name in sys.argv[2:]:
-    print(name, run(build_dags(sys.argv[1], only=name, default_args=AT_ONCE)[name]).state)
-"""
-
-
-def airflow_runs(site: Site, *names: str, **env: str) -> str:
-    """Runs of these launchers' DAGs, in Airflow's own database; their states."""
-    command = [sys.executable, "-c", RUN, str(site.launchers), *names]
-    done = subprocess.run(command, env=site.env | env, check=True, capture_output=True, cwd=ROOT, text=True)
-    return " ".join(line for line in done.stdout.splitlines() if line.split(" ")[0] in names)
 
 
 @pytest.fixture
