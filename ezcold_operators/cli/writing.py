@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ezcold_operators.config.loader import Loaded, read_launcher
+from ezcold_operators.config.yaml import plain as read_plain
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 
@@ -58,7 +59,14 @@ def _list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
 
 
+def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
+    """In quotes where YAML 1.2, which our reader goes by, has a number (`0E0`): PyYAML knows those of 1.1 alone."""
+    quoted = not isinstance(read_plain(data), str)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="'" if quoted else None)
+
+
 _Dumper.add_representer(list, _list)
+_Dumper.add_representer(str, _text)
 
 
 def dumped(content: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ezcold_operators.cli import writing
@@ -188,6 +188,8 @@ NASTY = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, ma
 
 
 @given(NASTY, NASTY)
+@example("0E0", "0o17")
+@example("1e3", ".5")
 def test_any_text_comes_back_from_the_file_as_it_was_given(title: str, description: str) -> None:
     import tempfile
 
