@@ -181,12 +181,16 @@ def test_the_look_itself_finds_what_is_wrong(browser: Browser, site: Site) -> No
                 main.insertAdjacentHTML("beforeend", "<button></button><h4 id=main>x</h4><table><td>1</table>");
                 main.insertAdjacentHTML("beforeend", "<nav aria-label=Pages></nav><p aria-describedby=no>wide</p>");
                 main.lastElementChild.style.width = "200vw";
+                main.querySelector("table").style.tableLayout = "fixed";
+                main.querySelector("td .name").textContent = "x".repeat(300);
+                main.querySelector("td .name").style.overflowWrap = "normal";
             }"""
         )
         rules = {re.split(r" \(|: ", found)[0] for found in stumbling(page)}
     assert rules >= {
         "label", "color-contrast", "button-name", "heading-order", "landmark-unique",
         "id is unique", "table has headers", "description exists", "no sideways scrolling",
+        "cell holds its words",
     }  # fmt: skip
 
 
