@@ -136,13 +136,15 @@ class Batch:
         try:
             with mapped(self._stage.root):
                 fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(fd, "wb", buffering=0) as out:
+            try:
                 for chunk in chunks:
                     digest.update(chunk)
                     size += len(chunk)
                     with mapped(self._stage.root):
-                        _write_all(out.fileno(), chunk)
-                durable.begin(out.fileno())
+                        _write_all(fd, chunk)
+                durable.begin(fd)
+            finally:
+                os.close(fd)
             done = True
         finally:
             if not done:

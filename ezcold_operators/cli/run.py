@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ezcold_operators.rooms.river import Run
 
 def run(file: Path, as_json: bool) -> int:
     """Exit code of the contract."""
+    gc.freeze()  # modules live as long as we do: the collector need not look through them again and again
     launcher, scenarios, settings = load(file)
     print(_("ledger: {url}").format(url=ledger_name(settings)), file=sys.stderr)
     if launcher.reprise is not None:

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -110,6 +111,12 @@ class Deadline:
         return self.base + self.per_mb * size / 1_000_000
 
 
+@lru_cache(maxsize=4)
+def _plain(options: Options) -> str:
+    """As JSON; the same for many items."""
+    return json.dumps(options_to(options))
+
+
 class DecoderProcess:
     """A persistent decoder in a child process; a context manager, used by one thread.
 
@@ -186,13 +193,9 @@ class DecoderProcess:
             seconds = self.deadline.of(request.raw.stat().st_size)
         except OSError:
             seconds = self.deadline.base
-        message = {
-            "raw": str(request.raw),
-            "workdir": str(request.workdir),
-            "options": options_to(request.options),
-            "seconds": seconds,
-        }
-        return json.dumps(message).encode() + b"\n", seconds
+        files = json.dumps([str(request.raw), str(request.workdir)])
+        line = f'{{"files": {files}, "seconds": {seconds}, "options": {_plain(request.options)}}}\n'
+        return line.encode("ascii"), seconds
 
     def _send(self, sent: _Sent) -> None:
         child = self._child

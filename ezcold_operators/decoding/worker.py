@@ -46,11 +46,12 @@ def main() -> None:
 def serve(request: dict[str, Any]) -> dict[str, Any]:
     """Decode one item; whatever it makes us raise is its failure, except our own disk's."""
     try:
-        workdir = Path(request["workdir"])
-        workdir.mkdir(parents=True, exist_ok=True)
+        raw, workdir = map(Path, request["files"])
+        if not workdir.is_dir():
+            workdir.mkdir(parents=True, exist_ok=True)
         options = options_from(request["options"])
         find = decode_any if options.kind == "any" else decode
-        return decoded_to(find(Path(request["raw"]), workdir, options))
+        return decoded_to(find(raw, workdir, options))
     except OSError as error:
         if is_disk_failure(error):
             return {"disk": error.strerror or type(error).__name__}

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezcold_operators.config.credentials import Credentials
@@ -65,6 +65,7 @@ def test_days_in_no_order_before_the_first_or_for_a_live_launcher_are_refused() 
 DAYS = st.dates(date(1970, 1, 6), date(2026, 5, 31))
 
 
+@settings(deadline=None)
 @given(DAYS, DAYS, st.sampled_from(["day", "week", "month"]), st.sampled_from(["Europe/Paris", "Indian/Reunion"]))
 def test_intervals_join_without_gap_or_overlap_and_hold_both_days(one: date, two: date, every: str, zone: str) -> None:
     first, last = sorted((one, min(two, one + timedelta(days=400))))
