@@ -16,6 +16,8 @@ from ezcold_operators.sources.imap_client import Connection, Cut, Fetched, Refus
 
 CONTROLS = 3
 """Other mails that are tried before the server is held to be ill."""
+CONTROL_BYTES = 256 * 1024
+"""Bytes of each that it must give: a line that breaks in every mail of some size is no mail's fault."""
 Answer = tuple[list[int], "dict[int, Fetched] | ItemFailed"]
 
 
@@ -95,7 +97,7 @@ class Fetcher:
         others = [n for n in self._connection.fetch("1:*", "UID INTERNALDATE") if n != number]
         others.sort(key=lambda n: abs(n - number))
         if others or isinstance(why, Cut):
-            tries = (self._try([n], "UID BODY.PEEK[]<0.1024>") for n in islice(others, CONTROLS))
+            tries = (self._try([n], f"UID BODY.PEEK[]<0.{CONTROL_BYTES}>") for n in islice(others, CONTROLS))
             if not any(isinstance(answer, dict) and answer for answer in tries):
                 raise why
         return ItemFailed(_("the server cannot give the mail with UID {uid}: {why}").format(uid=number, why=why.what))

@@ -493,7 +493,7 @@ class TestBadNetwork:
         with imap().open(plain(server, box)) as session:
             return listing(session)
 
-    @pytest.mark.parametrize("after_bytes", [0, 1, 700, 51_000, 600_000])
+    @pytest.mark.parametrize("after_bytes", [0, 1, 700, 20_000, 51_000, 600_000])
     def test_a_cut_in_mid_literal(self, dovecot: Dovecot, new_user: NewUser, after_bytes: int) -> None:
         box = new_user()
         with Proxy("127.0.0.1", dovecot.imap) as proxy:
