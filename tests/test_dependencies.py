@@ -23,7 +23,8 @@ def test_the_guide_names_every_extra_and_no_other(page: str) -> None:
 def test_every_library_that_is_imported_is_in_the_table_of_dependencies() -> None:
     table = (ROOT / "docs/en/dependencies.md").read_text("utf-8").lower()
     names = {"imapclient", "httpx2", "msal", "asn1crypto", "cryptography", "lxml", "regex", "pathvalidate", "pydantic",
-             "pyyaml", "sqlalchemy", "alembic", "typer", "rich", "structlog", "jinja2"}  # fmt: skip
+             "pyyaml", "sqlalchemy", "alembic", "typer", "rich", "structlog", "jinja2",
+             "pendulum"}  # fmt: skip
     extras = {re.split(r"[<>=\[]", one)[0] for some in PROJECT["optional-dependencies"].values() for one in some}
     names |= {name for name in extras if not name.startswith(("apache-", "ezcold"))}
     assert {name for name in names if name.lower() not in table} == set()

@@ -5,9 +5,11 @@ Files are hard links into the stage where possible: no second copy of the bytes,
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,32 @@ def _link(blob: Path, target: Path) -> None:
             shutil.copyfile(blob, temporary)
             fsync(temporary)
             temporary.replace(target)
+
+
+def take_over(river: River) -> None:
+    """What a renamed launcher laid down stands under its new name, where people look for it and where it grows old."""
+    for old in river.launcher.formerly:
+        former = river.backups().with_name(old)
+        with mapped(former):
+            for day in former.iterdir() if former.is_dir() else ():
+                _move_day(day, river.backups() / day.name)
+            with suppress(OSError):  # not ours alone, or not there
+                former.rmdir()
+
+
+def _move_day(day: Path, target: Path) -> None:
+    if not day.is_dir():
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    for folder in day.iterdir():
+        with step("backup.take_over"), suppress(FileNotFoundError):  # another run moves, too
+            try:
+                folder.rename(target / folder.name)
+            except OSError as exc:
+                if exc.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # cannot be: an item's number is in the name
+                    raise
+    with suppress(OSError):
+        day.rmdir()
 
 
 def prune(river: River, now: datetime | None = None) -> None:

@@ -33,6 +33,7 @@ def settle(river: River) -> dict[str, Any]:
             room.run(settling.ready_duplicates)
         except EzcoldError as exc:
             trouble = exc
+    backup.take_over(river)
     backup.prune(river)
     backup.sweep(river)
     if trouble is not None:

@@ -116,15 +116,28 @@ class GoneScenarioWorld(PastWorld):
 
 
 class RenamedWorld(PastWorld):
-    """The launcher gets another name while documents are on their way."""
+    """The launcher gets another name while documents are on their way; its backups go with it."""
 
-    own = ("launcher.rename",)
+    own = ("launcher.rename", "backup.take_over")
+    places = ("2026-01-01/1 x/x.pdf", "2026-01-01/2 y/y.pdf", "2026-01-02/3 z/z.pdf")
 
     def past(self, zygote: Zygote) -> None:
         self.die(zygote, "dispatch.sending", "after")
+        for place in self.places:
+            file = self.home / "backup" / "l1" / place
+            file.parent.mkdir(parents=True)
+            file.write_bytes(b"kept")
         self.file.unlink()
         self.file = self.file.with_name("l2.yaml")
         self.configure("l2", more="formerly: [l1]\n")
+
+    def check(self) -> None:
+        super().check()
+        backups = self.home / "backup"
+        assert sorted(str(file.relative_to(backups)) for file in backups.rglob("*.pdf")) == [
+            f"l2/{place}" for place in self.places
+        ]
+        assert not (backups / "l1").exists()
 
 
 class DeadDecoderWorld(PastWorld):
