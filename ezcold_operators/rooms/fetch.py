@@ -104,7 +104,7 @@ def _stage_all(river: River, session: Session, unknown: list[Listed]) -> tuple[i
     reading.store([_too_large(listed, limit) for listed in unknown if listed.size > limit])
     with Staging(reading.store) as staging:
         done = 0
-        for span in _spans(small, river.launcher.limits.per_minute or SPAN_ITEMS):
+        for span in _spans(small, _pace(river)):
             began = time.monotonic()
             reading.read(session.read(span), staging)
             done += len(span)
@@ -118,13 +118,18 @@ def _spans(listed: Sequence[Listed], most: int) -> Iterator[list[Listed]]:
     span: list[Listed] = []
     size = 0
     for one in listed:
-        if span and (len(span) >= min(most, SPAN_ITEMS) or size + max(one.size, 0) > SPAN_BYTES):
+        if span and (len(span) >= most or size + max(one.size, 0) > SPAN_BYTES):
             yield span
             span, size = [], 0
         span.append(one)
         size += max(one.size, 0)
     if span:
         yield span
+
+
+def _pace(river: River) -> int:
+    per_minute = river.launcher.limits.per_minute
+    return min(BATCH_ITEMS, per_minute) if per_minute else SPAN_ITEMS
 
 
 def _wait(river: River, count: int, began: float, *, last: bool) -> None:
