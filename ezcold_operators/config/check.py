@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ezcold_operators.config.launcher import MAIL, Launcher
+from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.loader import (
     SCENARIOS,
     Loaded,
@@ -18,7 +18,7 @@ from ezcold_operators.config.loader import (
 )
 from ezcold_operators.config.places import file_place
 from ezcold_operators.config.problems import Problem
-from ezcold_operators.config.rules import Finding
+from ezcold_operators.config.rules import MAIL, Finding
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.errors import ConfigurationError

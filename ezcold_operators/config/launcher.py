@@ -5,35 +5,18 @@ Titles are the words of EzGED's own form; descriptions are in English, then in F
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ezcold_operators.config import rules
 from ezcold_operators.config.filters import Filter
-from ezcold_operators.config.rules import ACTIONS, FILES, MAIL
+from ezcold_operators.config.launcher_options import Backup, Decrypt, LimitsConfig, Reprise
+from ezcold_operators.config.model import Identifier, Model, Place, Text
+from ezcold_operators.config.rules import MAIL
 from ezcold_operators.i18n import _
 
-__all__ = [
-    "ACTIONS",
-    "ENVELOPE_TYPES",
-    "FILES",
-    "MAIL",
-    "UNPACK_DEFAULT",
-    "After",
-    "Backup",
-    "Launcher",
-    "LimitsConfig",
-    "Model",
-    "Reprise",
-    "Route",
-    "SourceConfig",
-]
-
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=200)]
-Text = Annotated[str, StringConstraints(max_length=10_000)]
-Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Protocol = Literal["imap", "o365", "pop", "folder", "adullact"]
 Action = Literal["keep", "mark", "move", "delete"]
 UNPACK = Literal["mail", "outlook", "tnef", "smime", "archive", "envelope", "uuencode"]
@@ -43,20 +26,6 @@ UNPACK_DEFAULT: dict[str, tuple[str, ...]] = {
     "adullact": ("envelope",),
 }
 ENVELOPE_TYPES = {"acte": "acte", "acte_nature": "acte", "helios": "helios", "chorus_fact": "chorus_fact"}
-
-
-class Model(BaseModel):
-    """Frozen, strict about unknown fields, and never prints what was written (it may be a misplaced secret)."""
-
-    model_config = ConfigDict(serialize_by_alias=True, frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _absent(cls, data: Any) -> Any:
-        """A field left empty (`filters:` and nothing more) is an absent one."""
-        if isinstance(data, dict) and None in data.values():
-            return {name: value for name, value in data.items() if value is not None}
-        return data
 
 
 class After(Model):
@@ -169,64 +138,6 @@ class Route(Model):
         empty = [((k,), _('an extension is empty: write "*" for any file')) for k, v in enumerate(folded) if not v]
         rules.enforce("Route", empty)
         return tuple(dict.fromkeys(folded))
-
-
-class Backup(Model):
-    """A copy that a person can browse, by launcher and date."""
-
-    keep_days: int = Field(
-        default=30,
-        ge=1,
-        le=36_500,
-        title="Conserver la sauvegarde",
-        description="Days that copies are kept.\n\nNombre de jours de conservation.",
-    )
-
-
-class Decrypt(Model):
-    """Connections that hold what opens encrypted mail and archives; no key stands in YAML."""
-
-    smime: Place | None = Field(
-        default=None,
-        description="Its password, or the file named by its extra key_file: private key and certificate in PEM."
-        "\n\nClé privée et certificat (PEM) pour S/MIME.",
-    )
-    archive: Place | None = Field(
-        default=None,
-        description="Its password opens zip and 7z; extra passwords: a list of more."
-        "\n\nMots de passe des archives chiffrées.",
-    )
-
-
-class LimitsConfig(Model):
-    """Bounds per item and per run; None is no bound."""
-
-    max_item_mb: int = Field(default=150, ge=1, description="Largest item (MB).\n\nTaille maximale d'un élément (Mo).")
-    max_documents: int = Field(default=5000, ge=1, description="Documents in one item.\n\nDocuments par élément.")
-    max_depth: int = Field(
-        default=10, ge=1, le=100, description="Containers in containers.\n\nProfondeur d'imbrication."
-    )
-    max_ratio: int = Field(default=200, ge=1, description="Unpacked to packed size.\n\nTaux de décompression maximal.")
-    per_run: int | None = Field(default=None, ge=1, description="Items taken in one run.\n\nÉléments par exécution.")
-    per_minute: int | None = Field(default=None, ge=1, description="Items taken a minute.\n\nÉléments par minute.")
-
-
-class Reprise(Model):
-    """Makes the launcher one for a legacy archive, taken by backfills only."""
-
-    by: Literal["modified", "path", "received"] = Field(
-        default="modified",
-        description="What dates an item: the file's time, its path, or when the mail came (default for mail: received)."
-        "\n\nCe qui date un élément : le fichier, son chemin, ou la réception du mail.",
-    )
-    path_pattern: Place | None = Field(
-        default=None,
-        description="by: path only: how the date stands in the path, such as {yyyy}/{mm}."
-        "\n\nPour by: path, la date dans le chemin.",
-    )
-    every: Literal["day", "week", "month"] = Field(
-        default="month", description="Length of one backfill interval.\n\nDurée d'un intervalle de reprise."
-    )
 
 
 class Launcher(Model):

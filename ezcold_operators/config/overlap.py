@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ezcold_operators.config.launcher import MAIL, Launcher
+from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.places import GLOB, below, directories_meet, file_place, mail_place, patterns_meet
+from ezcold_operators.config.rules import MAIL
 from ezcold_operators.i18n import _
 
 Loc = tuple[str | int, ...]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ezcold_operators.config import rules
-from ezcold_operators.config.launcher import Model, Place, Text
+from ezcold_operators.config.model import Model, Place, Text
 from ezcold_operators.config.places import below, file_place
 from ezcold_operators.i18n import _
 

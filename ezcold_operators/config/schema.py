@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ezcold_operators.config.launcher import ACTIONS, MAIL, Launcher
+from ezcold_operators.config.launcher import Launcher
+from ezcold_operators.config.rules import ACTIONS, MAIL
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 from starlette.datastructures import FormData
 
-from ezcold_operators.config.launcher import ACTIONS
 from ezcold_operators.config.loader import load_directory, read_launcher
+from ezcold_operators.config.rules import ACTIONS
 from ezcold_operators.config.scenario import Scenario
 from ezcold_ui.language import t
 

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from ezcold_operators.config.launcher import MAIL
+from ezcold_operators.config.rules import MAIL
 from ezcold_operators.ledger import pages
 from ezcold_operators.ledger.pages import Counts
 from ezcold_ui import composing, data, launchers, scheduler

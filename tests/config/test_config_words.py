@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ezcold_operators.config.launcher import Launcher, Model
+from ezcold_operators.config.launcher import Launcher
+from ezcold_operators.config.model import Model
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.config.schema import launcher_schema
 from ezcold_operators.config.words import code, escape, in_words
