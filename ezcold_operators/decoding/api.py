@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .base import Decoded, Options
+from .limits import LimitExceeded
 from .sniff import container_kind, looks_like_mail, sniff
-from .unfolding import HEAD, LimitExceeded, Unfolding
+from .unfolding import HEAD, Unfolding
 
 EVERYTHING = ("mail", "outlook", "tnef", "smime", "archive", "envelope")
 MAIL_NAMES = (".eml", ".mht", ".mhtml")

@@ -18,8 +18,9 @@ from typing import IO, Any, BinaryIO, cast
 from ezcold_operators.i18n import _
 
 from ..errors import Undecodable
+from .limits import LimitExceeded
 from .members import Members
-from .unfolding import LimitExceeded, Unfolding, is_disk_failure, join
+from .unfolding import Unfolding, is_disk_failure, join
 
 PIECE = 1 << 20
 _HEAD = 8192

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from ezcold_operators.i18n import _
 
 from ..errors import Undecodable
-from .unfolding import LimitExceeded, Unfolding, Written, is_disk_failure, join
+from .limits import LimitExceeded
+from .unfolding import Unfolding, Written, is_disk_failure, join
 
 Writer = Callable[[], Written]
 

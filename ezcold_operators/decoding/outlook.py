@@ -18,8 +18,9 @@ from ezcold_operators.i18n import _
 from ..errors import Undecodable
 from . import attachments, mapi, rtf
 from .cfb import STORAGE, STREAM, CompoundFile, Entry
+from .limits import LimitExceeded
 from .mapi import BINARY, OBJECT, STRING8, UNICODE, Content
-from .unfolding import LimitExceeded, Unfolding, join
+from .unfolding import Unfolding, join
 
 _ATTACHMENT = "__ATTACH_VERSION1.0_#"
 _TABLE = "__properties_version1.0"

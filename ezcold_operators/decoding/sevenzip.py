@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 from ezcold_operators.i18n import _
 
 from ..errors import Undecodable
+from .limits import SMALL, LimitExceeded
 from .members import Members
-from .unfolding import SMALL, LimitExceeded, Unfolding
+from .unfolding import Unfolding
 
 MEMORY_BYTES = 1_500_000_000
 """Address space of the child; dictionaries of 7-Zip's highest setting need a third of it."""

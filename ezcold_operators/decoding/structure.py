@@ -12,10 +12,11 @@ from ezcold_operators.i18n import _
 
 from ..errors import Undecodable
 from .fields import Fields, read_fields
+from .limits import LimitExceeded
 from .parts import MAIL_TYPES, Leaf, Message, Multipart, Parameters, Tree, boundary_of, content_type
 from .raw import Raw
 from .transfer import encoding_of
-from .unfolding import LimitExceeded, Unfolding, join
+from .unfolding import Unfolding, join
 
 MOST_GUESSES = 50
 MOST_OPEN = 300

@@ -16,6 +16,7 @@ from ..errors import Undecodable
 from . import attachments, mapi, rtf
 from .cfb import MAGIC as COMPOUND
 from .cfb import CompoundFile
+from .limits import LimitExceeded
 from .mapi import Content
 from .tnef_stream import (
     ATTACHMENT,
@@ -33,7 +34,7 @@ from .tnef_stream import (
     read,
 )
 from .tnef_stream import TRANSPORT_NAME as TRANSPORT
-from .unfolding import LimitExceeded, Unfolding, join
+from .unfolding import Unfolding, join
 
 _INTERFACE = 16
 """Bytes of the interface's identifier in front of an embedded object."""

@@ -1,4 +1,4 @@
-"""One item being opened: counts what comes out against the limits, writes every document to a file of our own naming.
+"""One item being opened: every document goes to a file of our own naming, and what comes out is counted (limits.py).
 
 An opener reads one container and hands what it finds to the `Unfolding` it was given:
 
@@ -12,11 +12,10 @@ when the container cannot be read: `descend` then quarantines, and lists the con
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -27,11 +26,10 @@ from ezcold_operators.i18n import _
 
 from ..errors import Undecodable
 from .base import Decoded, Envelope, Found, Headers, Options, Role
+from .limits import Bounded, LimitExceeded
 from .sniff import container_kind, sniff
 
 UNNAMED_TYPE = "application/octet-stream"
-SMALL = 1_000_000
-"""Bytes below which a ratio proves nothing: a text of a megabyte in a kilobyte of zip is no bomb."""
 MAX_REASONS = 5
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 HEAD = 4096
@@ -49,17 +47,6 @@ OPENERS: dict[str, str] = {
 """Word of `unpack` -> module:function; imported when the first such container is met."""
 
 
-class LimitExceeded(Undecodable):
-    """A bound of `limits` was reached; the text begins with the limit's name.
-
-    :param whole: the whole item stops here (documents, bytes), not only one container (depth, ratio).
-    """
-
-    def __init__(self, message: str, whole: bool = False) -> None:
-        super().__init__(message)
-        self.whole = whole
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
     """A file in the work directory and what was learnt while writing it."""
@@ -68,19 +55,6 @@ class Written:
     size: int
     sha256: str
     head: bytes
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A container being opened: its size, the bytes that came out of it so far."""
-
-    path: str
-    size: int
-    depth: int
-    """Containers around what comes out of it, the item's own container not counted."""
-    produced: int = 0
-    nested: int = 0
-    """Containers that its opener opened by itself, around the part it is at."""
 
 
 def is_disk_failure(error: BaseException) -> bool:
@@ -100,7 +74,7 @@ def _write(out: int, piece: bytes) -> None:
         written += os.write(out, memoryview(piece)[written:])
 
 
-class Unfolding:
+class Unfolding(Bounded):
     """The state of one item's decoding.
 
     :param workdir: an existing directory that belongs to this item alone.
@@ -108,31 +82,20 @@ class Unfolding:
     """
 
     def __init__(self, workdir: Path, options: Options, item_size: int) -> None:
+        super().__init__(options.limits, item_size)
         self.workdir = workdir
         self.options = options
-        self.limits = options.limits
         self.documents: list[Found] = []
         self.headers: Headers | None = None
         self.envelope: Envelope | None = None
         self._reasons: list[str] = []
-        self._frames = [_Frame("", item_size, -1)]
         self._files = 0
-        self._bytes = 0
 
     # -- what openers ask
 
     def allows(self, kind: str) -> bool:
         """Whether the launcher's `unpack` opens this kind of container."""
         return kind in self.options.unpack
-
-    @property
-    def depth(self) -> int:
-        """Containers around what is found now; the item's own is free, so it is 0 for an attachment of the item."""
-        return self._frames[-1].depth + self._frames[-1].nested
-
-    def at(self, nested: int) -> None:
-        """Tell that the opener at work has itself opened so many containers around what it will give next."""
-        self._frames[-1].nested = nested
 
     def new_file(self) -> Path:
         """A path in the work directory that does not exist yet."""
@@ -293,24 +256,6 @@ class Unfolding:
             return False
         return True
 
-    @contextlib.contextmanager
-    def entering(self, path: str, size: int) -> Iterator[None]:
-        """Count one container more around what is added inside the `with`; the item itself is free.
-
-        :raises LimitExceeded: `max_depth` containers are open already.
-        """
-        if self.depth >= self.limits.max_depth:
-            raise LimitExceeded(
-                _("max_depth: {path} lies deeper than {max_depth} containers").format(
-                    path=path, max_depth=self.limits.max_depth
-                )
-            )
-        self._frames.append(_Frame(path, size, self.depth + 1))
-        try:
-            yield
-        finally:
-            self._frames.pop()
-
     @staticmethod
     def opener(kind: str) -> Opener:
         """The function that opens this kind of container.
@@ -332,21 +277,3 @@ class Unfolding:
         reasons, more = self._reasons[:MAX_REASONS], len(self._reasons) - MAX_REASONS
         text = "; ".join(reasons) + (f"; and {more} more" if more > 0 else "")
         return Decoded(tuple(self.documents), self.headers, self.envelope, text or None)
-
-    def _count(self, size: int) -> None:
-        self._bytes += size
-        if self._bytes > self.limits.max_unfolded_bytes:
-            raise LimitExceeded(
-                _("max_item_mb: more than {max_unfolded_bytes} bytes in one item").format(
-                    max_unfolded_bytes=self.limits.max_unfolded_bytes
-                ),
-                True,
-            )
-        for frame in self._frames:
-            frame.produced += size
-            if frame.produced > SMALL and frame.produced > frame.size * self.limits.max_ratio:
-                raise LimitExceeded(
-                    _("max_ratio: {path} unfolds to over {max_ratio} times itself").format(
-                        path=frame.path or "it", max_ratio=self.limits.max_ratio
-                    )
-                )

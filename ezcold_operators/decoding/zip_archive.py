@@ -15,8 +15,9 @@ from typing import Any
 from ezcold_operators.i18n import _
 
 from ..errors import Undecodable
+from .limits import LimitExceeded
 from .members import Members
-from .unfolding import LimitExceeded, Unfolding, Written, is_disk_failure
+from .unfolding import Unfolding, Written, is_disk_failure
 
 _PIECE = 1 << 20
 _ENCRYPTED, _UTF8 = 0x1, 0x800

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ezcold_operators.decoding.base import Found, Limits, Options
-from ezcold_operators.decoding.unfolding import LimitExceeded, Unfolding
+from ezcold_operators.decoding.limits import LimitExceeded
+from ezcold_operators.decoding.unfolding import Unfolding
 
 ALL = ("mail", "outlook", "tnef", "smime", "archive")
 

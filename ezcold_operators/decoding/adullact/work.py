@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from ezcold_operators.decoding.base import Options, Role
-from ezcold_operators.decoding.unfolding import HEAD, LimitExceeded, Unfolding, Written
+from ezcold_operators.decoding.limits import LimitExceeded
+from ezcold_operators.decoding.unfolding import HEAD, Unfolding, Written
 
 __all__ = ["CHUNK", "GZIP_ERRORS", "LimitExceeded", "Member", "Work", "Writer", "Written"]
 
