@@ -32,6 +32,7 @@ from ezcold_operators.sources.folder_names import (
     taken_name,
     unescape,
 )
+from ezcold_operators.sources.folder_targets import Targets
 
 PIECE = 1 << 20
 
@@ -111,8 +112,9 @@ class FolderSession(Session):
         self._tree = tree
         self.place = f"folder:{escape(source.root)}"
         self._closed: list[tuple[str, OSError]] = []
-        self.acknowledger = Acknowledger(tree, source.root, credentials, stack)
-        found = [self.acknowledger.opened(target) for target in source.targets]
+        targets = Targets(credentials, stack)
+        self.acknowledger = Acknowledger(tree, source.root, targets)
+        found = [targets.opened(target) for target in source.targets]
         self._target_identities = {target.stat("").identity for target in found if target is not None}
 
     @property

@@ -16,17 +16,16 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Literal
 
-from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After
 from ezcold_operators.errors import SourceUnavailable
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
-from ezcold_operators.filesystems.opening import open_tree
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Outcome
 from ezcold_operators.sources.folder_names import absolute, fingerprint, free_name, private_name, readable, unescape
+from ezcold_operators.sources.folder_targets import Failed, Targets, why_not
 from ezcold_operators.steps import step
 
 GROUP = 100
@@ -35,26 +34,19 @@ PIECE = 1 << 20
 FREE_NAMES = 10_000
 
 
-class _Failed(Exception):
-    """This one could not be acknowledged; the text is for a person."""
-
-
 class Acknowledger:
     """Acknowledges items of one tree."""
 
-    def __init__(self, tree: Tree, root: str, credentials: Credentials, stack: ExitStack) -> None:
+    def __init__(self, tree: Tree, root: str, targets: Targets) -> None:
         self._tree = tree
         self._root = root
-        self._credentials = credentials
-        self._stack = stack
-        self._targets: dict[str, Tree] = {}
-        self._touched: set[tuple[Tree, str]] = set()
+        self._targets = targets
 
     def acknowledge(self, batch: Sequence[Listed], after: After) -> Iterator[Outcome]:
         """One outcome each, after it is durable."""
         for start in range(0, len(batch), GROUP):
             outcomes = [self._one(listed, after) for listed in batch[start : start + GROUP]]
-            self._sync()
+            self._targets.sync()
             yield from outcomes
 
     def outlook(self, after: After) -> str:
@@ -62,28 +54,17 @@ class Acknowledger:
         places = [(self._root, self._tree)]
         to = absolute(after.to) if after.to else ""
         while to:
-            if tree := self.opened(to):
+            if tree := self._targets.opened(to):
                 places.append((to, tree))
                 break
             to = to.rpartition("/")[0]  # it will be created below what is there
         answers = [tree.writable("") for _folder, tree in places]
         for (folder, _tree), answer in zip(places, answers, strict=True):
             if answer is False:
-                return _why(OSError(errno.EACCES, ""), folder)
+                return why_not(OSError(errno.EACCES, ""), folder)
         if None in answers:
             return _("whether {action} is allowed there shows only when it is done").format(action=after.action)
         return _("{action} is possible there").format(action=after.action)
-
-    def opened(self, to: str) -> Tree | None:
-        """The target folder, if it is there."""
-        if to not in self._targets:
-            try:
-                tree = open_tree(absolute(to), self._credentials)
-            except OSError:
-                return None
-            self._stack.callback(tree.close)
-            self._targets[to] = tree
-        return self._targets[to]
 
     def _one(self, listed: Listed, after: After) -> Outcome:
         if after.action == "keep":
@@ -91,72 +72,22 @@ class Acknowledger:
         if after.action == "mark":
             return Outcome(listed, "failed", _("a file cannot be marked: use keep, move or delete"))
         try:
-            return Outcome(listed, _Item(self, self._tree, listed).acknowledge(after))
-        except _Failed as exc:
+            return Outcome(listed, _Item(self._targets, self._tree, listed).acknowledge(after))
+        except Failed as exc:
             return Outcome(listed, "failed", str(exc))
         except ConnectionError as exc:
             raise SourceUnavailable(
                 _("the connection to {folder} broke off").format(folder=readable(self._root))
             ) from exc
         except OSError as exc:
-            return Outcome(listed, "failed", f"{listed.name}: {_why(exc, self._root)}")
-
-    def target(self, to: str) -> Tree:
-        """The open target folder, created if it is absent.
-
-        :raises _Failed: it cannot be had.
-        """
-        if to not in self._targets:
-            try:
-                tree = self._create(absolute(to))
-            except OSError as exc:
-                raise _Failed(_why(exc, to)) from exc
-            self._stack.callback(tree.close)
-            self._targets[to] = tree
-        return self._targets[to]
-
-    def _create(self, path: str) -> Tree:
-        try:
-            return open_tree(path, self._credentials)
-        except FileNotFoundError:
-            head, _slash, name = path.rpartition("/")
-            above = self._create(head or "/")
-            try:
-                with suppress(FileExistsError), step("folder.mkdir_target"):
-                    above.mkdir(name)
-                above.sync([""])
-            finally:
-                above.close()
-            return open_tree(path, self._credentials)
-
-    def make_folders(self, tree: Tree, folder: str) -> None:
-        """The same subfolders below the target as below the root."""
-        made = ""
-        for name in folder.split("/") if folder else ():
-            above, made = made, f"{made}/{name}" if made else name
-            try:
-                with step("folder.mkdir"):
-                    tree.mkdir(made)
-                self.touched(tree, above)
-            except FileExistsError:
-                continue
-
-    def touched(self, tree: Tree, folder: str) -> None:
-        """Names in this folder changed: it is synced before anything is said of them."""
-        self._touched.add((tree, folder))
-
-    def _sync(self) -> None:
-        touched, self._touched = self._touched, set()
-        for tree, folder in touched:
-            with step("folder.sync"):
-                tree.sync([folder])
+            return Outcome(listed, "failed", f"{listed.name}: {why_not(exc, self._root)}")
 
 
 class _Item:
     """One file on its way out of the source."""
 
-    def __init__(self, acknowledger: Acknowledger, tree: Tree, listed: Listed) -> None:
-        self._all = acknowledger
+    def __init__(self, targets: Targets, tree: Tree, listed: Listed) -> None:
+        self._targets = targets
         self._tree = tree
         self._listed = listed
         self._path = unescape(str(listed.handle["path"]))
@@ -167,15 +98,15 @@ class _Item:
         self._claim = self._copy_path if tree.atomic else self._path
 
     def acknowledge(self, after: After) -> Literal["done", "gone"]:
-        """:raises OSError: :raises _Failed:"""
+        """:raises OSError: :raises Failed:"""
         left, own = self._look()
         target = None
         if after.to is not None:
-            target = self._all.target(after.to) if left or own else self._all.opened(after.to)
+            target = self._targets.created(after.to) if left or own else self._targets.opened(after.to)
         if not self._claimed(left, own):
             finished = target is not None and self._finish_copy(target, after.to or "")
             return "done" if finished else "gone"
-        self._all.touched(self._tree, self._folder)
+        self._targets.touched(self._tree, self._folder)
         if target is None:
             with suppress(FileNotFoundError), step("folder.delete"):
                 self._tree.unlink(self._claim)
@@ -220,22 +151,22 @@ class _Item:
 
     def _restore(self) -> bool:
         """What we hold is not what was fetched: give it back without replacing anything."""
-        self._all.touched(self._tree, self._folder)
+        self._targets.touched(self._tree, self._folder)
         with suppress(FileNotFoundError):
             self._rename_free(self._tree, self._claim, self._tree)
         return False
 
     def _move(self, target: Tree, to: str) -> None:
         try:
-            self._all.make_folders(target, self._folder)
-            self._all.touched(target, self._folder)
+            self._targets.make_folders(target, self._folder)
+            self._targets.touched(target, self._folder)
             if not self._tree.atomic:
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
             with suppress(FileNotFoundError):
                 self._rename_free(self._tree, self._claim, target)
         except OSError as exc:
             if exc.errno != errno.EXDEV:
-                raise _Failed(f"{self._listed.name}: {_why(exc, to)}") from exc
+                raise Failed(f"{self._listed.name}: {why_not(exc, to)}") from exc
             with self._tree.locked(self._claim):  # two copies at once would end as two files
                 self._move_by_copy(target, to)
 
@@ -245,7 +176,7 @@ class _Item:
             try:
                 self._copy(target, claimed)
             except OSError as exc:
-                raise _Failed(f"{self._listed.name}: {_why(exc, to)}") from exc
+                raise Failed(f"{self._listed.name}: {why_not(exc, to)}") from exc
             with step("folder.unlink_copied"):
                 self._tree.unlink(self._claim)
             self._tree.sync([self._folder])
@@ -273,13 +204,13 @@ class _Item:
         """A copy whose claim is gone is whole: give it its name. False when there is none."""
         if self._stat(self._copy_path, target) is None:
             return False
-        self._all.touched(target, self._folder)
+        self._targets.touched(target, self._folder)
         try:
             self._rename_free(target, self._copy_path, target)
         except FileNotFoundError:
             return True
         except OSError as exc:
-            raise _Failed(f"{self._listed.name}: {_why(exc, to)}") from exc
+            raise Failed(f"{self._listed.name}: {why_not(exc, to)}") from exc
         return True
 
     def _rename_free(self, source: Tree, path: str, target: Tree) -> None:
@@ -299,14 +230,3 @@ class _Item:
             return (tree or self._tree).stat(path)
         except FileNotFoundError:
             return None
-
-
-def _why(exc: OSError, folder: str) -> str:
-    match exc.errno:
-        case errno.EROFS | errno.EACCES | errno.EPERM:
-            text = _("{folder} cannot be written: give the user that runs Airflow the right to, or use action: keep")
-        case errno.ENOSPC | errno.EDQUOT:
-            text = _("the disk of {folder} is full: make room; it is tried again in the next run")
-        case _other:
-            text = _("{folder} cannot be changed ({error}): check its disk, share or server")
-    return text.format(folder=readable(folder), error=exc.strerror or type(exc).__name__)
