@@ -7,8 +7,6 @@ the piece went in an earlier file.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +27,6 @@ _HEADER = (
     ("cod_bud", ("CodBud",)),
     ("libelle_col_bud", ("LibelleColBud",)),
 )
-_MAX_IDS = 500_000
-"""Beyond it, references of signatures are not looked up: memory stays bounded."""
 _PIECE_NAMES = ("BlocPiece", "InfoPce", "InfoPiece", "Piece")
 
 
@@ -68,9 +64,7 @@ class _Reader:
         self.piece: str | None = None
         self.pj_refs: list[str] = []
         self.acks: list[dict[str, Any]] = []
-        self.ids: set[str] = set()
-        self.uris: list[str] = []
-        self.signatures = 0
+        self.blocks = signature.Blocks()
         self.pj_count = 0
 
     @property
@@ -94,9 +88,7 @@ class _Reader:
             self.bordereau, self.piece = None, None
         elif name == "Piece":
             self.piece = None
-        for key in ("Id", "ID", "id"):
-            if key in attributes and len(self.ids) < _MAX_IDS:
-                self.ids.add(attributes[key])
+        self.blocks.identified(attributes)
 
     def sink(self, path: tuple[str, ...], attributes: Mapping[str, str]) -> Base64Sink | None:
         return Base64Sink(self.work) if path[-3:] == ("PJ", "Contenu", "Fichier") else None
@@ -201,23 +193,12 @@ class _Reader:
     def signature(self, node: Node) -> None:
         if "xmldsig" not in node.namespace:
             return
-        self.signatures += 1
-        value = next((n for n in node.walk() if n.name == "SignatureValue"), None)
-        if not _is_base64(value.text if value is not None else ""):
-            self.work.problem(
-                _("signature {signatures}: its SignatureValue is missing or no base64").format(
-                    signatures=self.signatures
-                )
-            )
-        for reference in (n for n in node.walk() if n.name == "Reference"):
-            uri = reference.attribute("URI")
-            if uri is not None and uri.startswith("#") and not uri.startswith("#xpointer("):
-                self.uris.append(uri[1:])
+        for sentence in self.blocks.met(node):
+            self.work.problem(sentence)
 
     def finish(self) -> Pes:
-        for uri in self.uris:
-            if uri not in self.ids and len(self.ids) < _MAX_IDS:
-                self.work.problem(_("a signature refers to #{uri}, which the file does not hold").format(uri=uri[:60]))
+        for sentence in self.blocks.dangling():
+            self.work.problem(sentence)
         facts = self.pes.facts
         for key, values in (("domaines", self.domains), ("bordereaux", self.bordereaux), ("pj_refs", self.pj_refs)):
             if values:
@@ -228,7 +209,7 @@ class _Reader:
         if states:
             facts["acquit_global"] = "OK" if all(state == "1" for state in states) else "KO"
         if self.root != "PES_ACQUIT":
-            facts["signatures"] = self.signatures
+            facts["signatures"] = self.blocks.count
         return self.pes
 
 
@@ -249,14 +230,6 @@ def _errors(node: Node, place: dict[str, str]) -> Any:
             yield from _errors(child, here)
 
 
-def _is_base64(text: str) -> bool:
-    text = "".join(text.split())
-    try:
-        return bool(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
-        return False
-
-
 def read(file: Path, root: str, work: Work) -> Pes:
     """What a PES file holds; rules that it breaks go to `work.problems`, what was read until a break is given."""
     reader = _Reader(work, root)
@@ -264,9 +237,9 @@ def read(file: Path, root: str, work: Work) -> Pes:
         xml.read(file, reader.keep, reader.sink, reader.entered)
     except (xml.XmlBroken, xml.XmlRefused, LimitExceeded) as error:
         work.problem(str(error))
-        reader.uris.clear()
+        reader.blocks.forget()
     else:
-        if reader.signatures:
+        if reader.blocks.count:
             for sentence in signature.problems(file):
                 work.problem(sentence)
     return reader.finish()

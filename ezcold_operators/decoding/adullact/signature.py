@@ -9,17 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ezcold_operators.decoding.adullact.encoding import override
+from ezcold_operators.decoding.adullact.xml import Node
 from ezcold_operators.i18n import _
 
 MAX_BYTES = 10_000_000
 """Canonical XML needs the whole document in memory."""
-
+_MAX_IDS = 500_000
+"""Beyond it, references of signatures are not looked up: memory stays bounded."""
+_IDS = ("Id", "ID", "id")
 _DS = "{http://www.w3.org/2000/09/xmldsig#}"
 _ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 _DIGESTS = {
@@ -40,6 +43,42 @@ _CANONICAL = {
     "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments": (False, True),
 }
 """Algorithm -> (exclusive, with comments)."""
+
+
+class Blocks:
+    """The signature blocks that a file shows while it is streamed, and the ids that they may refer to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._ids: set[str] = set()
+        self._uris: list[str] = []
+
+    def identified(self, attributes: Mapping[str, str]) -> None:
+        """Note an element's id."""
+        for key in _IDS:
+            if key in attributes and len(self._ids) < _MAX_IDS:
+                self._ids.add(attributes[key])
+
+    def met(self, block: Node) -> Iterator[str]:
+        """Note a Signature element; what is wrong with it at first sight."""
+        self.count += 1
+        value = next((node for node in block.walk() if node.name == "SignatureValue"), None)
+        if _bytes(value.text if value is not None else "") is None:
+            yield _("signature {signatures}: its SignatureValue is missing or no base64").format(signatures=self.count)
+        for reference in (node for node in block.walk() if node.name == "Reference"):
+            uri = reference.attribute("URI")
+            if uri is not None and uri.startswith("#") and not uri.startswith("#xpointer("):
+                self._uris.append(uri[1:])
+
+    def forget(self) -> None:
+        """The file broke off: what is referred to may stand in the rest."""
+        self._uris.clear()
+
+    def dangling(self) -> Iterator[str]:
+        """One sentence for each reference to what the whole file does not hold."""
+        for uri in self._uris:
+            if uri not in self._ids and len(self._ids) < _MAX_IDS:
+                yield _("a signature refers to #{uri}, which the file does not hold").format(uri=uri[:60])
 
 
 def problems(file: Path) -> Iterator[str]:
@@ -76,7 +115,7 @@ def problems(file: Path) -> Iterator[str]:
 def _targets(tree: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for element in tree.iter():
-        for key in ("Id", "ID", "id"):
+        for key in _IDS:
             if isinstance(element.tag, str) and key in element.attrib:
                 found.setdefault(element.get(key), element)
     return found
