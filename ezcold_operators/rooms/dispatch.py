@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement
 
 from ezcold_operators import cold
+from ezcold_operators.batches import batches
 from ezcold_operators.cold.base import Delivered, Entrance, Outgoing, Prepared
 from ezcold_operators.config.scenario import Scenario
 from ezcold_operators.errors import Ambiguous, ConfigurationError, EzcoldError, InDoubt, ItemFailed
@@ -75,7 +76,7 @@ class _Dispatch:
     def recover(self, entrance: Entrance) -> None:
         """Deliveries that a run left in `sending`: their effect may have happened."""
         for rows in self._claimed("sending"):
-            for some in _pieces(self._recoverable(rows), _at_once(entrance)):
+            for some in _batches(self._recoverable(rows), entrance):
                 answers = [(row, self._recovered(entrance, row)) for row in some]
                 self._write(entrance, answers, began_earlier=True)
                 if self.trouble is not None:
@@ -108,7 +109,7 @@ class _Dispatch:
                 self._pay(entrance, self._written(rows))
 
     def _pay(self, entrance: Entrance, rows: Sequence[Any]) -> None:
-        for batch in _pieces(rows, _at_once(entrance)):
+        for batch in _batches(rows, entrance):
             self._pay_batch(entrance, batch)
             if self.trouble is not None:
                 return
@@ -247,20 +248,6 @@ def _no_room(exc: EzcoldError) -> bool:
     return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
-def _at_once(entrance: Entrance) -> int:
-    """How many deliveries may be in `sending` together: an entrance that cannot look back wants few in doubt."""
-    return int(getattr(entrance, "at_once", BATCH))
-
-
-def _pieces(rows: Sequence[Any], most: int) -> Iterator[list[Any]]:
-    """Pieces of at most so many rows and BATCH_BYTES."""
-    piece: list[Any] = []
-    size = 0
-    for row in rows:
-        if piece and (len(piece) >= most or size + row.size > BATCH_BYTES):
-            yield piece
-            piece, size = [], 0
-        piece.append(row)
-        size += row.size
-    if piece:
-        yield piece
+def _batches(rows: Iterable[Any], entrance: Entrance) -> Iterator[list[Any]]:
+    """As many as may be in `sending` together: an entrance that cannot look back wants few in doubt."""
+    return batches(rows, int(getattr(entrance, "at_once", BATCH)), BATCH_BYTES, lambda row: row.size)

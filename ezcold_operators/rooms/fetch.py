@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from ezcold_operators.batches import batches
 from ezcold_operators.errors import ItemChanged, ItemFailed, SourceUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import deliveries, history, items
@@ -104,27 +105,13 @@ def _stage_all(river: River, session: Session, unknown: list[Listed]) -> tuple[i
     reading.store([_too_large(listed, limit) for listed in unknown if listed.size > limit])
     with Staging(reading.store) as staging:
         done = 0
-        for span in _spans(small, _pace(river)):
+        for span in batches(small, _pace(river), SPAN_BYTES, lambda listed: max(listed.size, 0)):
             began = time.monotonic()
             reading.read(session.read(span), staging)
             done += len(span)
             staging.finish()
             _wait(river, len(span), began, last=done >= len(small))
     return reading.stored, reading.whole
-
-
-def _spans(listed: Sequence[Listed], most: int) -> Iterator[list[Listed]]:
-    """What the source is asked for in one go."""
-    span: list[Listed] = []
-    size = 0
-    for one in listed:
-        if span and (len(span) >= most or size + max(one.size, 0) > SPAN_BYTES):
-            yield span
-            span, size = [], 0
-        span.append(one)
-        size += max(one.size, 0)
-    if span:
-        yield span
 
 
 def _pace(river: River) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from ezcold_operators.batches import batches
 from ezcold_operators.errors import ItemChanged, ItemFailed
 from ezcold_operators.i18n import _
 from ezcold_operators.sources.base import Listed, Taken
@@ -54,22 +55,8 @@ def read(connection: Connection, batch: Sequence[Listed]) -> Iterator[Taken]:
             yield from (Taken(item, None) for item in run)
             continue
         fetcher = Fetcher(connection, folder, validity)
-        for large, group in groupby(portions(run), _is_large):
+        for large, group in groupby(batches(run, COUNT, VOLUME, lambda item: item.size), _is_large):
             yield from _take(fetcher, list(group), large)
-
-
-def portions(run: Sequence[Listed]) -> Iterator[list[Listed]]:
-    """Parts of a run that one command may fetch; a mail above VOLUME stands alone."""
-    portion: list[Listed] = []
-    volume = 0
-    for item in run:
-        if portion and (len(portion) >= COUNT or volume + item.size > VOLUME):
-            yield portion
-            portion, volume = [], 0
-        portion.append(item)
-        volume += item.size
-    if portion:
-        yield portion
 
 
 def _is_large(portion: list[Listed]) -> bool:
