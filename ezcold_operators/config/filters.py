@@ -6,6 +6,7 @@ end. Names are compared in NFC. Names come from strangers, so matching is bounde
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -17,6 +18,11 @@ from ezcold_operators.i18n import _
 
 MATCH_SECONDS = 0.5
 """A name on which one filter runs longer is quarantined."""
+
+
+MAX_LEAST = 10_000
+"""No file has a name this long. Nested counts below it, such as ((a{100}){100}){100}, take memory by their product."""
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(\d{1,9})(?:,\d*)?\}|.", re.DOTALL)
 
 
 class FilterTimeout(Exception):
@@ -37,9 +43,12 @@ class Filter:
                 body, flags = text[1 : -len(end)], flags | extra
                 break
         try:
+            if _least(body) > MAX_LEAST:
+                raise regex.error("it asks for longer names than there are")
             self._pattern = regex.compile(unicodedata.normalize("NFC", body), flags)
-        except regex.error as exc:
-            raise ValueError(_("filter {text} is not a regular expression: {why}").format(text=text, why=exc)) from None
+        except (regex.error, RecursionError) as exc:
+            why = _("nested too deeply") if isinstance(exc, RecursionError) else exc
+            raise ValueError(_("filter {text} is not a regular expression: {why}").format(text=text, why=why)) from None
 
     def passes(self, name: str) -> bool:
         """Whether the name may pass.
@@ -68,3 +77,21 @@ class Filter:
         return core_schema.no_info_after_validator_function(
             cls, core_schema.str_schema(min_length=1), serialization=core_schema.to_string_ser_schema()
         )
+
+
+def _least(body: str) -> int:
+    """About how many letters a name needs at least: as many or more, where the expression has alternatives."""
+    sums, last = [0], 0
+    for token in _TOKEN.finditer(body):
+        if token[1] is not None:
+            sums[-1] += last * (int(token[1]) - 1)
+            last *= int(token[1])
+        elif token[0] == "(":
+            sums.append(0)
+        elif token[0] == ")" and len(sums) > 1:
+            last = sums.pop()
+            sums[-1] += last
+        elif token[0] not in "|?*+^$":
+            last = 1
+            sums[-1] += 1
+    return max(sums)

@@ -31,6 +31,8 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+OWN = frozenset({"cache-control", "content-security-policy"})
+"""What an answer may say otherwise: static files are kept a while, downloads are put in a sandbox, too."""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -51,7 +53,7 @@ class Surroundings:
                 kept = [pair for pair in message["headers"] if pair[0].decode().lower() not in HEADERS]
                 own = {k.decode().lower(): v for k, v in message["headers"]}
                 for name, value in HEADERS.items():
-                    keep = name == "cache-control" and name in own
+                    keep = name in own and name in OWN
                     kept.append((name.encode(), own[name] if keep else value.encode()))
                 message = {**message, "headers": kept}
             await send(message)

@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from ezcold_operators.config.scenario import Scenario
 from ezcold_ui.language import t
 
 ROUTES = 12
+MAX_LINES = 5000
+"""A difference of longer texts takes seconds; a launcher is a page."""
 NUMBER_LIKE = re.compile(r"[-+.\d][\w.+-]*")
 ORDER = ("launcher", "title", "description", "schedule", "timezone", "source", "take", "unpack", "filters", "routes",
          "backup", "owner")  # fmt: skip
@@ -86,8 +89,16 @@ def _flat(value: Any) -> Any:
 
 
 def digest(text: str) -> str:
-    """What tells one state of a file from another."""
+    """What tells one text from another."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def state(path: Path) -> str:
+    """What tells one state of a file from another, whatever its bytes are; '' where there is no file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def _line(form: FormData, name: str) -> str:
@@ -111,7 +122,7 @@ def compose(form: FormData, base: Mapping[str, Any]) -> dict[str, Any]:
     data["routes"] = _routes(form)
     if form.get("backup"):
         days = _line(form, "keep_days")
-        data["backup"] = {"keep_days": int(days) if days.isdigit() else days or 30}
+        data["backup"] = {"keep_days": int(days) if re.fullmatch("[0-9]{1,9}", days) else days or 30}
     else:
         data.pop("backup", None)
     return data
@@ -161,7 +172,7 @@ def fields(data: Any) -> dict[str, Any]:
     after: dict[str, dict[str, Any]] = {
         name: source[name] if isinstance(source.get(name), dict) else {} for name in ("after", "rejected")
     }
-    routes = [one for one in known.get("routes") or () if isinstance(one, dict)] if _is_list(known, "routes") else []
+    routes = [one for one in _list(known, "routes") if isinstance(one, dict)]
     return {
         **{name: known.get(name) or DEFAULTS.get(name, "") for name in
            ("launcher", "title", "description", "schedule", "timezone", "owner")},
@@ -169,9 +180,9 @@ def fields(data: Any) -> dict[str, Any]:
         "subfolders": source.get("subfolders") is True,
         "after_action": after["after"].get("action", "keep"), "after_to": after["after"].get("to", ""),
         "rejected_action": after["rejected"].get("action", "keep"), "rejected_to": after["rejected"].get("to", ""),
-        "filters": "\n".join(str(one) for one in known.get("filters") or ()) if _is_list(known, "filters") else "",
+        "filters": "\n".join(str(one) for one in _list(known, "filters")),
         "routes": [
-            {"extensions": ", ".join(str(e) for e in one.get("extensions") or ()), "send_to": one.get("send_to") or []}
+            {"extensions": ", ".join(map(str, _list(one, "extensions"))), "send_to": _list(one, "send_to")}
             for one in routes
         ],
         "backup": isinstance(backup, dict),
@@ -179,8 +190,14 @@ def fields(data: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _is_list(known: Mapping[str, Any], name: str) -> bool:
-    return isinstance(known.get(name), list)
+def _list(known: Mapping[str, Any], name: str) -> list[Any]:
+    found = known.get(name)
+    return found if isinstance(found, list) else []
+
+
+def heirlooms(data: Any) -> set[str]:
+    """The launchers whose past this one claims (`formerly`), so whose documents it would show."""
+    return {str(one) for one in _list(data, "formerly")} if isinstance(data, dict) else set()
 
 
 def actions() -> Mapping[str, tuple[str, ...]]:
@@ -213,7 +230,10 @@ def among_others(
 def difference(before: str, after: str) -> list[tuple[str, str]]:
     """(kind, line) of a unified difference: kind is add, del, at or same."""
     kinds = {"+": "add", "-": "del", "@": "at"}
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3))[2:]
+    old, new = before.splitlines(), after.splitlines()
+    if max(len(old), len(new)) > MAX_LINES:
+        return [("at", t("Too long to be compared here."))]
+    lines = list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]
     return [(kinds.get(line[:1], "same"), line) for line in lines]
 
 
@@ -224,16 +244,31 @@ class Changed(Exception):
 def write(path: Path, text: str, before: str) -> None:
     """Put a launcher's file in place whole.
 
-    :param before: the digest of what the file was when it was opened for editing; '' for a file that was not there.
+    :param before: the `state` of the file when it was opened for editing; '' for a file that was not there.
     :raises Changed: it is no longer that. :raises OSError: it cannot be written.
     """
+    with _unchanged(path, before):
+        _replace(path, text)
+
+
+def remove(path: Path, before: str) -> None:
+    """Delete a launcher's file, if it is as the person saw it.
+
+    :raises Changed: it is not. :raises OSError: it cannot be deleted.
+    """
+    with _unchanged(path, before):
+        path.unlink()
+
+
+@contextmanager
+def _unchanged(path: Path, before: str) -> Iterator[None]:
+    """One change of the folder at a time, among all API servers of this machine; durable at its end."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        found = digest(path.read_text(encoding="utf-8")) if path.is_file() else ""
-        if found != before:
+        if state(path) != before:
             raise Changed
-        _replace(path, text)
+        yield
         os.fsync(folder)
     finally:
         os.close(folder)

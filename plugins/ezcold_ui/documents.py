@@ -15,16 +15,18 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from ezcold_operators.filtering import Candidate, effective_name
 from ezcold_operators.ledger import history, pages, people
+from ezcold_operators.ledger.events import clean
 from ezcold_operators.ledger.pages import PAGE, Search
 from ezcold_operators.ledger.people import Decision
 from ezcold_operators.rooms.replay import kept_bytes
 from ezcold_ui import data
 from ezcold_ui.language import t
-from ezcold_ui.render import ZONE, page
+from ezcold_ui.render import ZONE, page, visible
 from ezcold_ui.security import Person, PersonDep, need_read
 
 router = APIRouter()
 PIECE = 1 << 18
+NAME_BYTES = 200
 
 
 def readable(who: Person) -> tuple[list[str], set[str]]:
@@ -50,7 +52,7 @@ def search(
 ) -> HTMLResponse:  # fmt: skip
     """Search, newest first."""
     known, mine = readable(who)
-    wanted = Search(text.strip()[:200], launcher[:200], scenario[:200], "", day(since), day(until, 1))
+    wanted = Search(text.strip()[:200], clean(launcher[:200]), clean(scenario[:200]), "", day(since), day(until, 1))
     values = {"text": text, "launcher": launcher, "scenario": scenario, "since": since, "until": until}
     return listing(request, who, wanted, None if mine >= set(known) else mine, values, before, sorted(mine))
 
@@ -74,17 +76,16 @@ def listing(
 def of_dag(request: Request, who: PersonDep, dag_id: str, before: int | None = None) -> HTMLResponse:
     """The tab on a DAG's page."""
     need_read(who, dag_id)
-    return listing(
-        request, who, Search(launcher=dag_id), {dag_id}, {}, before, [], "tab.html", dag_id=dag_id, run_id=""
-    )
+    wanted = Search(launcher=clean(dag_id))
+    return listing(request, who, wanted, {wanted.launcher}, {}, before, [], "tab.html", dag_id=dag_id, run_id="")
 
 
 @router.get("/dags/{dag_id}/runs/{run_id:path}/documents")
 def of_run(request: Request, who: PersonDep, dag_id: str, run_id: str, before: int | None = None) -> HTMLResponse:
     """The tab on a run's page."""
     need_read(who, dag_id)
-    wanted = Search(launcher=dag_id, run_id=run_id)
-    return listing(request, who, wanted, {dag_id}, {}, before, [], "tab.html", dag_id=dag_id, run_id=run_id)
+    wanted = Search(launcher=clean(dag_id), run_id=clean(run_id))
+    return listing(request, who, wanted, {wanted.launcher}, {}, before, [], "tab.html", dag_id=dag_id, run_id=run_id)
 
 
 @router.get("/items/{item_id}")
@@ -161,14 +162,28 @@ def _opened(path: Path | None) -> BinaryIO:
 
 
 def attachment(file: BinaryIO, name: str) -> StreamingResponse:
-    """Bytes to save, never to show: RFC 6266, with a name that cannot leave its header."""
+    """Bytes to save, never to show: RFC 6266, and in a sandbox if they are shown after all."""
     size = file.seek(0, 2)
     file.seek(0)
-    flat = re.sub(r"[\x00-\x1f\x7f/\\]", "_", name.encode("utf-8", "replace").decode("utf-8"))[:200] or "document"
+    flat = saved_as(name)
     plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", flat)
-    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(flat, safe='')}"
-    headers = {"content-disposition": disposition, "content-length": str(size)}
+    headers = {
+        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(flat, safe='')}",
+        "content-length": str(size),
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    }
     return StreamingResponse(_pieces(file), media_type="application/octet-stream", headers=headers)
+
+
+def saved_as(name: str) -> str:
+    """A name that stays in its header and in its folder, is short enough for any disk, and shows its true extension:
+    without control characters and without those that turn the direction of writing.
+    """
+    text = re.sub(r'[\t\n\\/:*?"<>|]', "_", visible(name.encode("utf-8", "replace").decode("utf-8"), "_")).strip(" .")
+    stem, dot, end = text.rpartition(".")
+    end = dot + end if stem and len(end.encode()) <= 20 else ""
+    room = NAME_BYTES - len(end.encode())
+    return text.removesuffix(end).encode()[:room].decode("utf-8", "ignore") + end or "document"
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

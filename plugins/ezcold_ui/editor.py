@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from ezcold_ui.security import FormDep, Person, PersonDep, need
 
 router = APIRouter()
 ID = re.compile(r"[a-z][a-z0-9_]{0,199}")
+CONN_ID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 CONNECTION_TYPES = {"imap": "imap", "o365": "o365", "pop": "pop"}
-_writing = threading.Lock()
 
 
 @router.get("/new")
@@ -39,9 +38,13 @@ def edit(request: Request, who: PersonDep, launcher: str) -> HTMLResponse:
     """The form of a launcher."""
     _shelf, entry = launchers.entry_of(who, launcher)
     need(who.may_edit(launcher))
-    text = launchers.source_text(entry)
-    data_of = entry.loaded.parsed.data if entry.loaded.parsed else {}
-    return _form(request, who, entry, composing.fields(data_of), text, text)
+    before, text = composing.state(entry.loaded.path), launchers.source_text(entry)
+    return _form(request, who, entry, composing.fields(_data(entry)), text, before)
+
+
+def _data(entry: data.Entry | None) -> Any:
+    """The YAML's data, as far as there is any."""
+    return entry.loaded.parsed.data if entry and entry.loaded.parsed else {}
 
 
 def _may_add(who: Person) -> bool:
@@ -55,7 +58,7 @@ def _form(
 ) -> HTMLResponse:  # fmt: skip
     shelf = data.shelf()
     shown: dict[str, Any] = {
-        "entry": entry, "values": values, "text": text, "before": composing.digest(before) if before else "",
+        "entry": entry, "values": values, "text": text, "before": before, "truth": "form",
         "scenarios": shelf.scenarios, "actions": composing.actions(), "writable": _writable(shelf.folder, entry),
         "mail": sorted(MAIL), "routes": composing.ROUTES, "problems": [], "warnings": [], "changed": False,
         "error": "", "refused": False, "difference": [], "folder": shelf.folder,
@@ -81,7 +84,7 @@ def _entry(who: Person, launcher: str) -> data.Entry | None:
 
 
 def _composed(form: FormDep, entry: data.Entry | None) -> str:
-    base = entry.loaded.parsed.data if entry and entry.loaded.parsed else {}
+    base = _data(entry)
     return composing.text_of(composing.compose(form, base if isinstance(base, dict) else {}))
 
 
@@ -110,17 +113,20 @@ def save(request: Request, who: PersonDep, form: FormDep) -> Response:
     shelf = data.shelf()
     as_yaml = form.get("source_of_truth") == "yaml"
     text = (str(form.get("yaml", "")) if as_yaml else _composed(form, entry)).replace("\r\n", "\n")
-    now = launchers.source_text(entry) if entry else ""
     parsed = _parsed(text)
     name = parsed.get("launcher") if isinstance(parsed, dict) else None
     values = composing.fields(parsed)
-    shown: dict[str, Any] = {"difference": composing.difference(now, text)}
     path = entry.loaded.path if entry else shelf.folder / f"{name}.yaml"
+    now = composing.state(path) if entry else ""
+    difference = composing.difference(launchers.source_text(entry) if entry else "", text)
+    shown: dict[str, Any] = {"difference": difference, "truth": "yaml" if as_yaml else "form"}
     if entry is None and not (isinstance(name, str) and ID.fullmatch(name)):
         found = composing.problems(text, shelf.scenarios) or [(1, t("The id is missing."))]
         return _form(request, who, entry, values, text, now, 422, problems=found, refused=True, **shown)
     if isinstance(name, str):
         need(who.may_edit(name))
+    # Whoever takes over a launcher's past sees its documents.
+    need(all(who.may_edit(old) for old in composing.heirlooms(parsed) - composing.heirlooms(_data(entry))))
     errors, warnings = composing.among_others(text, path, shelf.scenarios)
     if errors:
         shown |= {"problems": errors, "warnings": warnings, "refused": True}
@@ -130,8 +136,7 @@ def save(request: Request, who: PersonDep, form: FormDep) -> Response:
         answer = _form(request, who, entry, values, text, now, problems=[], warnings=warnings, **shown)
         return answer
     try:
-        with _writing:
-            composing.write(path, text, before)
+        composing.write(path, text, before)
     except Changed:
         return _form(request, who, entry, values, text, now, 409, changed=True, warnings=warnings, **shown)
     except OSError as error:
@@ -158,9 +163,9 @@ def delete_page(request: Request, who: PersonDep, launcher: str) -> HTMLResponse
     with data.ledger().read() as conn:
         counts = pages.counts(conn).get(launcher, Counts())
         sample = pages.unsettled_sample(conn, launcher)
-    text = launchers.source_text(entry)
     return page(
-        request, who, "delete.html", entry=entry, counts=counts, sample=sample, before=composing.digest(text),
+        request, who, "delete.html", entry=entry, counts=counts, sample=sample,
+        before=composing.state(entry.loaded.path),
         writable=_writable(data.shelf().folder, entry),
     )  # fmt: skip
 
@@ -171,13 +176,13 @@ def delete(request: Request, who: PersonDep, form: FormDep, launcher: str) -> Re
     _shelf, entry = launchers.entry_of(who, launcher)
     need(who.may_edit(launcher))
     text = launchers.source_text(entry)
-    with _writing:
-        if composing.digest(text) != form.get("before"):
-            raise HTTPException(409, t("Somebody changed this file meanwhile: look at it again first."))
-        try:
-            entry.loaded.path.unlink()
-        except OSError as error:
-            raise HTTPException(409, composing.sentence_of(error)) from None
+    try:
+        composing.remove(entry.loaded.path, str(form.get("before", "")))
+    except Changed:
+        raise HTTPException(409, t("Somebody changed this file meanwhile: look at it again first.")) from None
+    except OSError as error:
+        why = t("The file could not be deleted ({why}): delete it yourself, or ask for the right.", why=error.strerror)
+        raise HTTPException(409, why) from None
     scheduler.note(who, "ezcold.delete_launcher", launcher, {"file": str(entry.loaded.path), "was": text[:20_000]})
     return back(request, "/launchers", said="deleted")
 
@@ -188,7 +193,8 @@ def connection_page(request: Request, who: PersonDep, conn_id: str = "", protoco
     need(who.may_add_connection(conn_id[:200]))
     return page(
         request, who, "connection.html", conn_id=conn_id[:200], protocol=protocol, error="",
-        exists=bool(conn_id) and scheduler.has_connection(conn_id), said=request.query_params.get("said", ""),
+        exists=bool(CONN_ID.fullmatch(conn_id)) and scheduler.has_connection(conn_id),
+        said=request.query_params.get("said", ""),
     )  # fmt: skip
 
 
@@ -197,12 +203,14 @@ def connection(request: Request, who: PersonDep, form: FormDep) -> Response:
     """Write the Connection. No answer ever shows a password."""
     conn_id = str(form.get("conn_id", "")).strip()
     protocol = str(form.get("protocol", ""))
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", conn_id) or protocol not in CONNECTION_TYPES:
+    if not CONN_ID.fullmatch(conn_id) or protocol not in CONNECTION_TYPES:
         raise HTTPException(422)
     need(who.may_link(conn_id) if scheduler.has_connection(conn_id) else who.may_add_connection(conn_id))
     port = str(form.get("port", "")).strip()
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
+    if port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise HTTPException(422)
+    if any(ord(letter) < 32 for value in form.values() for letter in str(value)):
+        raise HTTPException(422)  # no server, account or password has a control character; databases refuse NUL
     values = {name: str(form.get(name, "")).strip() for name in ("host", "login")}
     values["password"] = str(form.get("password", ""))
     values["conn_type"] = CONNECTION_TYPES[protocol]

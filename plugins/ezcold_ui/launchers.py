@@ -183,7 +183,7 @@ def entry_of(who: Person, launcher: str) -> tuple[data.Shelf, data.Entry]:
 def one_launcher(request: Request, who: PersonDep, launcher: str, name: str = "") -> HTMLResponse:
     """One launcher."""
     shelf, entry = entry_of(who, launcher)
-    return show(request, who, shelf, entry, name=name)
+    return show(request, who, shelf, entry, name=name[:1000])
 
 
 def show(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from ezcold_operators.errors import EzcoldError
 from ezcold_operators.ledger import pages, people
+from ezcold_operators.ledger.events import clean
 from ezcold_operators.ledger.pages import PAGE
 from ezcold_operators.ledger.people import Decision
 from ezcold_operators.rooms import replay as rooms
@@ -22,6 +24,7 @@ from ezcold_ui.security import FormDep, Person, PersonDep, need
 
 router = APIRouter()
 MAX_AT_ONCE = 1000
+NUMBER = re.compile("[0-9]{1,18}")
 
 
 @router.get("/quarantine")
@@ -35,6 +38,7 @@ def show(
 ) -> HTMLResponse:
     """The page, with what went wrong in the change before."""
     known, mine = readable(who)
+    launcher = clean(launcher[:200])
     bound = before if before is not None and 0 < before < 2**62 else None
     with data.ledger().read() as conn:
         ids = pages.quarantine(conn, None if mine >= set(known) else mine, launcher, bound, PAGE + 1)
@@ -50,8 +54,14 @@ def show(
         request, who, "quarantine.html", status, items=items, editable=editable, names=sorted(mine), error=error,
         launcher=launcher, following=ids[PAGE - 1] if len(ids) > PAGE else None, first=bound is None,
         scenarios=sorted(data.shelf().scenarios), said=request.query_params.get("said", ""),
-        done=request.query_params.get("done", ""), left=request.query_params.get("left", ""),
+        done=_number(request, "done"), left=_number(request, "left"),
     )  # fmt: skip
+
+
+def _number(request: Request, name: str) -> int:
+    """A number that stands in the address."""
+    said = request.query_params.get(name, "")
+    return int(said) if NUMBER.fullmatch(said) else 0
 
 
 def own_reason(one: dict[str, Any]) -> str:
@@ -73,7 +83,7 @@ def advice(one: dict[str, Any]) -> str:
 def decide(request: Request, who: PersonDep, form: FormDep) -> Response:
     """Replay, dismiss or send many at once."""
     action = str(form.get("action", ""))
-    ids = sorted({int(one) for one in map(str, form.getlist("item")) if one.isdigit() and len(one) < 19})[:MAX_AT_ONCE]
+    ids = sorted({int(one) for one in map(str, form.getlist("item")) if NUMBER.fullmatch(one)})[:MAX_AT_ONCE]
     by = decision(who, str(form.get("reason", "")))
     where = data.settings()
     book, stage = data.ledger(where), data.stage(where)
@@ -91,7 +101,7 @@ def decide(request: Request, who: PersonDep, form: FormDep) -> Response:
     else:
         raise HTTPException(422)
     target = str(form.get("back", ""))
-    path = f"/items/{target}" if target.isdigit() else "/quarantine"
+    path = f"/items/{target}" if NUMBER.fullmatch(target) else "/quarantine"
     return back(request, path, said=action, done=len(done), left=len(ids) - len(done))
 
 
@@ -131,4 +141,4 @@ def _send(where: Any, by: Decision, ids: list[int], scenario: str) -> tuple[list
 def decision(who: Person, reason: str) -> Decision:
     """A decision taken on the pages."""
     run = f"pages__{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%S}__{secrets.token_hex(4)}"
-    return Decision(run, who.name, reason.strip()[:500])
+    return Decision(run, who.name, clean(reason.strip()[:500]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ezcold_ui import security
 from ezcold_ui.language import current, t, tn
@@ -22,12 +23,27 @@ ZONE = ZoneInfo("Europe/Paris")
 """Times are shown as EzGED's users read their clocks."""
 _markdown = MarkdownIt("commonmark", {"html": False}).disable(["image", "link", "autolink", "html_block"])
 
+_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""What shows nothing, or turns the direction of what follows: `facture\u202efdp.exe` reads as `factureexe.pdf`."""
+
+
+def visible(text: str, instead: str = "") -> str:
+    """The text with such characters told by their number (U+202E), or replaced by what is given."""
+    return _HIDDEN.sub(lambda found: instead or f"[U+{ord(found[0]):04X}]", text)
+
+
+def shown(value: Any) -> Any:
+    """A value as a template prints it. What is safe already (our own HTML, a field's `exact` value) stays as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(HERE / "templates"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=shown,
 )
 
 
@@ -53,12 +69,13 @@ def size(n: int | None) -> str:
 
 def markdown(text: str) -> Markup:
     """Markdown of ours, whose values were escaped when they were put in; links, images and HTML are not known."""
-    return Markup(_markdown.render(text))  # noqa: S704
+    return Markup(_markdown.render(visible(text)))  # noqa: S704
 
 
 environment.globals |= {"t": t, "tn": tn}
 environment.filters |= {
-    "when": when, "size": size, "markdown": markdown, "quoted": lambda value: quote(str(value), safe=""),
+    "when": when, "size": size, "markdown": markdown, "exact": escape,
+    "quoted": lambda value: quote(str(value), safe=""),
     "query": lambda values: urlencode({key: value for key, value in values.items() if value not in (None, "")}),
 }  # fmt: skip
 

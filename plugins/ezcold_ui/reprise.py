@@ -27,6 +27,7 @@ from ezcold_ui.security import FormDep, Person, PersonDep, need
 
 router = APIRouter()
 COUNT_SECONDS = 120.0
+PER_PAGE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,14 @@ def _archive(who: Person, launcher: str) -> tuple[data.Entry, Launcher]:
 
 
 @router.get("/launchers/{launcher}/reprise")
-def progress(request: Request, who: PersonDep, launcher: str) -> HTMLResponse:
+def progress(request: Request, who: PersonDep, launcher: str, p: int = 1) -> HTMLResponse:
     """Per interval: done, on its way, left, in quarantine."""
     entry, found = _archive(who, launcher)
-    return _show(request, who, entry, found)
+    return _show(request, who, entry, found, p=p)
 
 
 def _show(
-    request: Request, who: Person, entry: data.Entry, found: Launcher, status: int = 200, **more: Any
+    request: Request, who: Person, entry: data.Entry, found: Launcher, status: int = 200, p: int = 1, **more: Any
 ) -> HTMLResponse:
     runs = scheduler.backfills(entry.id)
     ids = [run.run_id for run in runs]
@@ -81,8 +82,11 @@ def _show(
     over = sum(share.state in ("success", "failed") for share in shares)
     made = [share for share in shares if share.run_id]
     first, last = _days(made, count, zone)
+    number = -(-len(shares) // PER_PAGE)
+    p = max(1, min(p, number))
     values: dict[str, Any] = {
-        "entry": entry, "shares": shares, "over": over, "made": len(made), "count": count, "first": first,
+        "entry": entry, "shares": shares[(p - 1) * PER_PAGE : p * PER_PAGE], "p": p, "pages": number,
+        "over": over, "made": len(made), "count": count, "first": first,
         "last": last, "error": "", "may_count": who.may_run(entry.id), "said": request.query_params.get("said", ""),
         "total": sum(share.left or 0 for share in shares),
     }  # fmt: skip

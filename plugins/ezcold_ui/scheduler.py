@@ -101,7 +101,7 @@ def note(who: Person, what: str, dag_id: str | None = None, extra: Mapping[str, 
         )
 
 
-def backfills(dag_id: str, limit: int = 240) -> list[Any]:
+def backfills(dag_id: str, limit: int = 20_000) -> list[Any]:
     """The runs of a DAG's backfills, oldest interval first: run_id, state, data_interval_start, data_interval_end."""
     columns = (DagRun.run_id, DagRun.state, DagRun.data_interval_start, DagRun.data_interval_end)
     query = select(*columns).where(DagRun.dag_id == dag_id, DagRun.run_type == "backfill")
@@ -116,14 +116,15 @@ def has_connection(conn_id: str) -> bool:
 
 
 def write_connection(who: Person, conn_id: str, values: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
-    """Make or change a Connection; an empty password leaves the one that is there. Encrypted by Airflow at rest."""
+    """Make or change a Connection; what is empty leaves what is there. Encrypted by Airflow at rest."""
     with create_session() as session:
         conn = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
         if conn is None:
             conn = Connection(conn_id=conn_id)
             session.add(conn)
         for name in ("conn_type", "host", "port", "login"):
-            setattr(conn, name, values.get(name) or None)
+            if values.get(name):
+                setattr(conn, name, values[name])
         if values.get("password"):
             conn.set_password(str(values["password"]))
         kept = {**conn.extra_dejson, **{key: value for key, value in extra.items() if value}}
