@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
@@ -24,10 +22,10 @@ import fsspec  # type: ignore[import-untyped]
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
+from ezcold_operators.filesystems.remote import RemoteTree
 from ezcold_operators.i18n import _
 
 THREADS = 8
-PIECE = 1 << 20
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
 
@@ -67,7 +65,7 @@ class ObjectReading:
         return self._stat
 
 
-class ObjectTree:
+class ObjectTree(RemoteTree):
     """A Tree of an fsspec file system."""
 
     workers = THREADS
@@ -136,25 +134,13 @@ class ObjectTree:
             for chunk in chunks:
                 file.write(chunk)
 
-    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        with ThreadPoolExecutor(min(THREADS, len(files) or 1)) as pool:
-            return list(pool.map(self._put, files))
-
-    def _put(self, file: tuple[Path, str]) -> OSError | None:
-        source, name = file
+    def _create(self, path: str, chunks: Iterable[bytes]) -> None:
         try:
-            opened = source.open("rb")
-        except OSError as exc:
-            exc.filename = source
-            return exc
-        try:
-            with opened:
-                self.write(name, iter(lambda: opened.read(PIECE), b""))
-        except OSError as exc:
+            self.write(path, chunks)
+        except OSError:
             with suppress(OSError):
-                self.unlink(name)
-            return exc
-        return None
+                self.unlink(path)
+            raise
 
     def rename(self, path: str, other: Tree, new: str) -> None:
         target = self._same(path, other)
@@ -186,17 +172,6 @@ class ObjectTree:
     def rmdir(self, path: str) -> None:
         with _mapped(path):
             self._fs.rmdir(self._at(path))
-
-    def sync(self, folders: Iterable[str]) -> None:
-        """What an object store answered to is durable."""
-
-    def writable(self, folder: str) -> bool | None:
-        """Only a try would tell."""
-        return None
-
-    @contextmanager
-    def locked(self, path: str) -> Iterator[None]:
-        yield
 
     def check_rename(self, other: Tree) -> None:
         self._same("", other)

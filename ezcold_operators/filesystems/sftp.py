@@ -11,10 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import stat as modes
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,6 +20,7 @@ import paramiko
 
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
+from ezcold_operators.filesystems.remote import RemoteTree
 from ezcold_operators.filesystems.sftp_client import Client
 from ezcold_operators.filesystems.sftp_connect import PORT, connect
 from ezcold_operators.filesystems.url import Url, port_of
@@ -68,10 +67,11 @@ class SftpReading:
             return _kind(self._file.stat())
 
 
-class SftpTree:
+class SftpTree(RemoteTree):
     """A Tree on an SFTP server."""
 
     workers = CHANNELS
+    piece = PIECE
     atomic = True
 
     def __init__(self, url: Url, credentials: Credentials) -> None:
@@ -163,23 +163,9 @@ class SftpTree:
                     client.remove(self._at(path))
                 raise
 
-    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        with ThreadPoolExecutor(min(CHANNELS, len(files) or 1)) as pool:
-            return list(pool.map(self._put, files))
-
-    def _put(self, file: tuple[Path, str]) -> OSError | None:
-        source, name = file
-        try:
-            opened = source.open("rb")
-        except OSError as exc:
-            exc.filename = source
-            return exc
-        try:
-            with opened, self._borrowed() as client:
-                self._write(client, name, iter(lambda: opened.read(PIECE), b""))
-        except OSError as exc:
-            return exc
-        return None
+    def _create(self, path: str, chunks: Iterable[bytes]) -> None:
+        with self._borrowed() as client:
+            self._write(client, path, chunks)
 
     @contextmanager
     def _borrowed(self) -> Iterator[Client]:
@@ -243,17 +229,6 @@ class SftpTree:
     def rmdir(self, path: str) -> None:
         with _mapped(path):
             self._client.rmdir(self._at(path))
-
-    def sync(self, folders: Iterable[str]) -> None:
-        """SFTP cannot."""
-
-    def writable(self, folder: str) -> bool | None:
-        """Only a try would tell."""
-        return None
-
-    @contextmanager
-    def locked(self, path: str) -> Iterator[None]:
-        yield
 
     def check_rename(self, other: Tree) -> None:
         self._same("", other)

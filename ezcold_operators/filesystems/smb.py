@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import smbclient  # type: ignore[import-untyped]
@@ -37,6 +35,7 @@ from smbprotocol.structure import DateTimeField  # type: ignore[import-untyped]
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.errors import AuthenticationFailed, ConfigurationError
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
+from ezcold_operators.filesystems.remote import RemoteTree
 from ezcold_operators.filesystems.url import Url, port_of
 from ezcold_operators.i18n import _
 
@@ -126,7 +125,7 @@ class SmbReading:
         return _stat(size, when("last_write_time"), when("change_time"), attributes, number)
 
 
-class SmbTree:
+class SmbTree(RemoteTree):
     """A Tree on an SMB share."""
 
     workers = THREADS
@@ -220,12 +219,12 @@ class SmbTree:
     def write(self, path: str, chunks: Iterable[bytes], like: Stat | None = None) -> None:
         with suppress(FileNotFoundError):
             self.unlink(path)
-        self._write(path, chunks)
+        self._create(path, chunks)
         if like is not None:
             with _mapped(path):
                 smbclient.utime(self._at(path), ns=(like.mtime_ns, like.mtime_ns), **self._options)
 
-    def _write(self, path: str, chunks: Iterable[bytes]) -> None:
+    def _create(self, path: str, chunks: Iterable[bytes]) -> None:
         with _mapped(path):
             file = smbclient.open_file(self._at(path), mode="xb", buffering=0, file_type="file", **self._options)
             try:
@@ -242,32 +241,18 @@ class SmbTree:
                     smbclient.remove(self._at(path), **self._options)
                 raise
 
-    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        with ThreadPoolExecutor(min(THREADS, len(files) or 1)) as pool:
-            return list(pool.map(self._put, files))
-
-    def _put(self, file: tuple[Path, str]) -> OSError | None:
-        source, name = file
-        try:
-            opened = source.open("rb")
-        except OSError as exc:
-            exc.filename = source
-            return exc
-        try:
-            with opened:
-                self._write(name, iter(lambda: opened.read(PIECE), b""))
-        except OSError as exc:
-            return exc
-        return None
-
     def rename(self, path: str, other: Tree, new: str) -> None:
         self.rename_new(path, other, new)
 
     def rename_new(self, path: str, other: Tree, new: str) -> None:
+        target = self._same(path, other)
+        with _mapped(path):
+            smbclient.rename(self._at(path), target._at(new), **self._options)
+
+    def _same(self, path: str, other: Tree) -> SmbTree:
         if not isinstance(other, SmbTree) or other._share != self._share:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
-        with _mapped(path):
-            smbclient.rename(self._at(path), other._at(new), **self._options)
+        return other
 
     def unlink(self, path: str) -> None:
         with _mapped(path):
@@ -281,17 +266,5 @@ class SmbTree:
         with _mapped(path):
             smbclient.rmdir(self._at(path), **self._options)
 
-    def sync(self, folders: Iterable[str]) -> None:
-        """A server makes names durable by itself; SMB cannot ask for it."""
-
-    def writable(self, folder: str) -> bool | None:
-        """Only a try would tell."""
-        return None
-
-    @contextmanager
-    def locked(self, path: str) -> Iterator[None]:
-        yield
-
     def check_rename(self, other: Tree) -> None:
-        if not isinstance(other, SmbTree) or other._share != self._share:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), self.root)
+        self._same(self.root, other)
