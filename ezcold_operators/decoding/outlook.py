@@ -18,7 +18,6 @@ from ezcold_operators.i18n import _
 from ..errors import Undecodable
 from . import attachments, mapi, rtf
 from .cfb import STORAGE, STREAM, CompoundFile, Entry
-from .limits import LimitExceeded
 from .mapi import BINARY, OBJECT, STRING8, UNICODE, Content
 from .unfolding import Unfolding, join
 
@@ -126,14 +125,8 @@ def _open_message(message: StoredProperties, header: int, path: str, session: Un
     signed = attachments.is_signed(message) and len(storages) == 1
     for number, storage in enumerate(storages, 1):
         inner = join(path, str(number))
-        try:
+        with session.sparing(inner):
             _open_attachment(message, storage, inner, cited, signed, session)
-        except LimitExceeded as error:
-            if error.whole:
-                raise
-            session.quarantine(str(error))
-        except Undecodable as error:
-            session.quarantine(f"{inner}: {error}")
     attachments.add_embedded(text, path, session)
 
 

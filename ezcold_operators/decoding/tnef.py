@@ -16,7 +16,6 @@ from ..errors import Undecodable
 from . import attachments, mapi, rtf
 from .cfb import MAGIC as COMPOUND
 from .cfb import CompoundFile
-from .limits import LimitExceeded
 from .mapi import Content
 from .tnef_stream import (
     ATTACHMENT,
@@ -151,14 +150,8 @@ def _give(message: _Message, path: str, session: Unfolding) -> None:
     signed = attachments.is_signed(own) and len(message.attached) == 1
     for number, attached in enumerate(message.attached, 1):
         inner = join(path, str(number))
-        try:
+        with session.sparing(inner):
             _give_attached(message, attached, inner, cited, signed, session)
-        except LimitExceeded as error:
-            if error.whole:
-                raise
-            session.quarantine(str(error))
-        except Undecodable as error:
-            session.quarantine(f"{inner}: {error}")
     attachments.add_embedded(text, path, session)
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -190,6 +191,21 @@ class Unfolding(Bounded):
         """Say that something could not be read for certain; the first few reasons are kept, repeats are not."""
         if reason not in self._reasons:
             self._reasons.append(reason)
+
+    @contextmanager
+    def sparing(self, path: str) -> Iterator[None]:
+        """What cannot be read inside the `with`, which is at `path`, is quarantined: its neighbours go on.
+
+        :raises LimitExceeded: only for limits of the whole item.
+        """
+        try:
+            yield
+        except LimitExceeded as error:
+            if error.whole:
+                raise
+            self.quarantine(str(error))
+        except Undecodable as error:
+            self.quarantine(f"{path}: {error}")
 
     def descend(
         self,
