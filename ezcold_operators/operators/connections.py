@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ezcold_operators.config.credentials import Credentials
 
 
@@ -14,6 +16,11 @@ def from_metadata(conn_id: str) -> Credentials | None:
         found = Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:
         return None
+    return as_credentials(conn_id, found)
+
+
+def as_credentials(conn_id: str, found: Any) -> Credentials:
+    """Airflow's Connection as ours."""
     return Credentials(
         conn_id=conn_id,
         host=found.host or "",

@@ -28,6 +28,7 @@ from ezcold_operators.config.loader import find_scenarios, launcher_files, load_
 from ezcold_operators.config.settings import Settings, set_fernet_fallback
 from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, ItemFailed, Throttled
 from ezcold_operators.i18n import _
+from ezcold_operators.operators.connections import as_credentials
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -176,15 +177,7 @@ def airflow_credentials(conn_id: str) -> Credentials | None:
         connection = BaseHook.get_connection(conn_id)
     except (AirflowNotFoundException, AirflowRuntimeError):
         return None
-    return Credentials(
-        conn_id=conn_id,
-        host=connection.host or "",
-        port=connection.port,
-        login=connection.login or "",
-        password=connection.password or "",
-        schema=connection.schema or "",
-        extra=connection.extra_dejson,
-    )
+    return as_credentials(conn_id, connection)
 
 
 def airflow_fernet_key() -> str | None:
