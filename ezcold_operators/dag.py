@@ -114,42 +114,46 @@ def launcher_dag(
     default_args: Mapping[str, Any] | None = None,
 ) -> DAG:
     """The DAG of one valid launcher."""
-    zone = ZoneInfo(launcher.timezone)
-    room: dict[str, Any] = {"launcher": str(file), "scenarios": scenarios_file}
-    source = launcher.source
     with DAG(
         launcher.launcher,
         dag_display_name=launcher.title or launcher.launcher,
         description=launcher.description or None,
         doc_md=in_words(launcher, scenarios) + "\n",
         schedule=_schedule(launcher),
-        start_date=datetime(1970, 1, 1, tzinfo=zone),
+        start_date=datetime(1970, 1, 1, tzinfo=ZoneInfo(launcher.timezone)),
         catchup=False,
         max_active_runs=1,
-        tags={"ezcold", source.protocol},
+        tags={"ezcold", launcher.source.protocol},
         default_args={**(default_args or RETRIES), "owner": launcher.owner},
     ) as dag:
-        fetch = FETCH[source.protocol](
-            task_id="fetch", configuration=_shown(source, launcher, "limits", "backup", "reprise"), **room
-        )
-        decode = DecodeOperator(
-            task_id="decode", configuration=_shown(None, launcher, "take", "unpack", "limits"), **room
-        )
-        branch = FilterBranchOperator(
-            task_id="filter", configuration=_shown(None, launcher, "filters", "routes", "inline", "mismatch"), **room
-        )
-        dispatch = [
-            ColdDispatchOperator(
-                task_id=f"{DISPATCH}{name}",
-                scenario=name,
-                configuration=scenarios[name].model_dump(mode="json", exclude_defaults=True),
-                **room,
-            )
-            for name in launcher.scenarios
-        ]
-        settle = SettleOperator(task_id="settle", **room)
-        fetch >> decode >> branch >> dispatch >> settle
+        _rooms(launcher, scenarios, {"launcher": str(file), "scenarios": scenarios_file})
     return dag
+
+
+def _rooms(launcher: Launcher, scenarios: Mapping[str, Scenario], room: dict[str, Any]) -> None:
+    """The tasks of the DAG around, each with the part of the configuration that it goes by.
+
+    :param room: arguments of every operator.
+    """
+    source = launcher.source
+    fetch = FETCH[source.protocol](
+        task_id="fetch", configuration=_shown(source, launcher, "limits", "backup", "reprise"), **room
+    )
+    decode = DecodeOperator(task_id="decode", configuration=_shown(None, launcher, "take", "unpack", "limits"), **room)
+    branch = FilterBranchOperator(
+        task_id="filter", configuration=_shown(None, launcher, "filters", "routes", "inline", "mismatch"), **room
+    )
+    dispatch = [
+        ColdDispatchOperator(
+            task_id=f"{DISPATCH}{name}",
+            scenario=name,
+            configuration=scenarios[name].model_dump(mode="json", exclude_defaults=True),
+            **room,
+        )
+        for name in launcher.scenarios
+    ]
+    settle = SettleOperator(task_id="settle", **room)
+    fetch >> decode >> branch >> dispatch >> settle
 
 
 def _schedule(launcher: Launcher) -> Any:

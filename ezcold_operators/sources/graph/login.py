@@ -44,12 +44,7 @@ def device_login(
     store.ready()
     cache = token_cache()
     with application(wanted, cache) as app:
-        try:
-            flow = app.initiate_device_flow(scopes=wanted.scopes)
-        except ValueError as error:
-            raise SourceUnavailable(_("the sign-in server gave an answer that is not understood.")) from error
-        if "user_code" not in flow:
-            raise refusal(flow, wanted)
+        flow = _flow(app, wanted)
         code(str(flow["verification_uri"]), str(flow["user_code"]), float(flow["expires_in"]))
         show(
             _("To link an account, open {address} and enter the code {code} (within {minutes} minutes).").format(
@@ -58,15 +53,7 @@ def device_login(
         )
         answer = _wait(app, flow, wanted)
         login = _login(app, answer)
-    account = Account(
-        key=wanted.account_key,
-        cache=cache.serialize(),
-        login=login,
-        tenant=wanted.tenant,
-        expires_at=time.time() + IDLE_DAYS * 86400,
-    )
-    with store.lock(account.key):
-        store.save(account)
+    _keep(store, wanted, cache.serialize(), login)
     if wanted.login and wanted.login.casefold() != login.casefold():
         show(
             _("The Connection names {wanted}, but {login} signed in: it is {login} that is linked.").format(
@@ -74,6 +61,17 @@ def device_login(
             )
         )
     return login
+
+
+def _flow(app: Any, wanted: Settings) -> dict[str, Any]:
+    """The address and the code to show, as the sign-in server gives them."""
+    try:
+        flow: dict[str, Any] = app.initiate_device_flow(scopes=wanted.scopes)
+    except ValueError as error:
+        raise SourceUnavailable(_("the sign-in server gave an answer that is not understood.")) from error
+    if "user_code" not in flow:
+        raise refusal(flow, wanted)
+    return flow
 
 
 def _wait(app: Any, flow: dict[str, Any], wanted: Settings) -> dict[str, Any]:
@@ -102,6 +100,18 @@ def _login(app: Any, answer: dict[str, Any]) -> str:
     if not accounts or not (name or claims.get("oid")):
         raise AuthenticationFailed(_("Microsoft did not say which account signed in: run `ezcold login` again."))
     return str(name or claims["oid"])
+
+
+def _keep(store: TokenStore, wanted: Settings, tokens: str, login: str) -> None:
+    account = Account(
+        key=wanted.account_key,
+        cache=tokens,
+        login=login,
+        tenant=wanted.tenant,
+        expires_at=time.time() + IDLE_DAYS * 86400,
+    )
+    with store.lock(account.key):
+        store.save(account)
 
 
 def expiry_warnings(
