@@ -33,7 +33,8 @@ from ezcold_operators.config.settings import Settings
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.dispatch import dispatch
 from ezcold_operators.rooms.river import Run
-from tests.servers.ezged import BASE, TOKEN, ezged_server
+from tests.servers.ezged import BASE, ezged_server
+from tests.servers.ezged_state import TOKEN
 
 BOUNDARY = secrets.token_hex(16)
 

@@ -7,17 +7,13 @@
         server.sessions             # those that nobody closed
         server.violations           # what a client must not do
 
-Kinds of faults of an upload: "lost" (stored, no answer), "drop" (read, not stored, no answer), "cut" (not even read),
-"500" (not stored, an HTML page), "500-stored", "garbage" (stored, the answer is no JSON), "401" (not stored), "busy"
-(-18), "refuse" (success false, with `text`), "413", "expire" (all sessions are forgotten first).
+Faults and their kinds: tests/servers/ezged_state.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import secrets
 import socket
 import ssl
 import tempfile
@@ -25,7 +21,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,7 +28,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import trustme
 
-TOKEN = "c3e335143464469a1ca542c21147f913"
+from tests.servers.ezged_state import UPLOAD_FAULTS, Ezged, error, faulty, good
+
 BASE = "/ezged3/data/"
 KNOWN = {
     "sec/authenticate": ("GET", {"login", "pwd", "domain"}),
@@ -41,92 +37,25 @@ KNOWN = {
     "secses/delete": ("GET", {"sessionid", "secsesid", "forcedisconnect"}),
     "jobqueue/load": ("GET", {"sessionid", "jobqueueid"}),
 }
-UPLOAD_FAULTS = (
-    "lost", "drop", "cut", "500", "500-stored", "garbage", "401", "busy", "refuse", "413", "expire",
-)  # fmt: skip
 UPLOAD = {"sessionid", "token", "name", "mode", "waitdir"}
 
 
-@dataclass
-class Fault:
-    """Something that goes wrong `times` times, from the `after`-th upload on."""
-
-    kind: str
-    times: int = 1
-    after: int = 0
-    text: str = ""
-    name: str = ""
-    """Only for uploads under a name with this in it."""
-
-
-@dataclass
-class State:
-    """What EzGED remembers."""
-
-    login: str = "ezcold"
-    password: str = "s3cret-Pa$$word"
-    domain: str = ""
-    token: str = TOKEN
-    waitdirs: set[str] = field(default_factory=lambda: {"factures"})
-    life: float = 60.0
-    most_sessions: int = 5
-    refuses_existing: bool = False
-    gives_jobs: bool = False
-    latency: float = 0.0
-    """Seconds before each answer."""
-
-
-class EzgedServer(ThreadingHTTPServer):
+class EzgedServer(Ezged, ThreadingHTTPServer):
     """What a test sees of the server."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def __init__(self, certificate: Path | None, key: Path | None, ca_file: Path | None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        Ezged.__init__(self)
+        ThreadingHTTPServer.__init__(self, ("127.0.0.1", 0), Handler)
         self.ca_file = ca_file
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.port = int(self.server_address[1])
-        self.state = State()
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
-        self.sessions: dict[str, float] = {}
-        self.logins = self.logouts = self.keepalives = 0
-        self.files: dict[str, dict[str, bytes]] = {"factures": {}}
-        self.uploads: list[tuple[str, str, str]] = []
-        """(waiting directory, name, sha256) of everything stored, in order."""
-        self.attempts = 0
-        self.requests: list[str] = []
-        self.violations: list[str] = []
-        self.faults: list[Fault] = []
-        self.hold_until_keepalives = 0
-        """An upload's answer waits for so many keepalives."""
         self._connections: set[socket.socket] = set()
-
-    def fault(self, kind: str, times: int = 1, after: int = 0, text: str = "", name: str = "") -> Fault:
-        self.faults.append(Fault(kind, times, after, text, name))
-        return self.faults[-1]
-
-    def take_fault(self, *kinds: str, name: str = "") -> Fault | None:
-        """The fault that is due now, if it is one of these."""
-        for fault in self.faults:
-            if fault.kind in kinds and fault.times > 0 and self.attempts > fault.after and fault.name in name:
-                fault.times -= 1
-                return fault
-        return None
-
-    def alive(self, session: str) -> bool:
-        now = time.monotonic()
-        for one, called in list(self.sessions.items()):
-            if now - called > self.state.life:
-                del self.sessions[one]
-        if session in self.sessions:
-            self.sessions[session] = now
-            return True
-        return False
 
     def extras(self, **more: Any) -> dict[str, Any]:
         """The Connection's extras that lead here."""
@@ -236,7 +165,8 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             if service == "sec/authenticate":
-                return self._authenticate(query)
+                self._cookie, answer = server.login(query)
+                return 200, answer
             session = query.get("sessionid") or form.get("sessionid", [""])[0]
             if not server.alive(session):
                 return 200, error(401, "session inconnue " + session)
@@ -252,20 +182,6 @@ class Handler(BaseHTTPRequestHandler):
                 return 200, good()
             return 200, good([{"JOBQUEUE_ID": query.get("jobqueueid"), "JOBQUEUE_STATUS": "2"}])
 
-    def _authenticate(self, query: dict[str, str]) -> tuple[int, Any]:
-        server, state = self.server, self.server.state
-        wanted = state.password if state.domain else hashlib.md5(state.password.encode()).hexdigest()
-        if query.get("domain", "") != state.domain or query.get("login") != state.login or query.get("pwd") != wanted:
-            return 200, error(-3, f"Mot de passe incorrect: {query.get('pwd')}")
-        server.alive("")
-        if len(server.sessions) >= state.most_sessions:
-            return 200, error(-18, "Nombre maximum de sessions atteint")
-        session = secrets.token_hex(16)
-        server.sessions[session] = time.monotonic()
-        server.logins += 1
-        self._cookie = secrets.token_hex(13)
-        return 200, {"errorcode": 0, "errormsg": "", "rows": {"sessionid": session}, "count": 1}
-
     def _upload(self, query: dict[str, str]) -> tuple[int, Any]:
         server = self.server
         with server.lock:
@@ -280,13 +196,12 @@ class Handler(BaseHTTPRequestHandler):
         with server.lock:
             if kind == "expire":
                 server.sessions.clear()
-            refused = self._fault(kind, fault.text if fault else "") or self._refusal(query)
+            refused = faulty(kind, fault.text if fault else "") or server.refusal(query)
             if refused is not None:
                 return refused
             waitdir, name = query["waitdir"], query["name"]
             if kind not in {"drop", "500"}:
-                server.files[waitdir][name] = data
-                server.uploads.append((waitdir, name, hashlib.sha256(data).hexdigest()))
+                server.keep(waitdir, name, data)
         return self._done(kind, waitdir, name)
 
     def _done(self, kind: str, waitdir: str, name: str) -> tuple[int, Any]:
@@ -297,40 +212,11 @@ class Handler(BaseHTTPRequestHandler):
             return 500, b"<html><h1>Internal Server Error</h1></html>"
         if kind == "garbage":
             return 200, b"<br />\n<b>Warning</b>: PHP"
-        with server.changed:
-            while server.keepalives < server.hold_until_keepalives:
-                if not server.changed.wait(30):
-                    self._violation("no keepalive during a slow upload")
-                    break
+        server.hold()
         answer: dict[str, Any] = {"success": True, "filePath": f"C:\\nchp\\var\\spool\\ocr\\wait\\{waitdir}\\{name}"}
         if server.state.gives_jobs:
             answer["rows"] = [{"JOBQUEUE_ID": "77"}]
         return 200, answer
-
-    def _fault(self, kind: str, text: str) -> tuple[int, Any] | None:
-        answers: dict[str, tuple[int, Any]] = {
-            "413": (413, b"<html>Request Entity Too Large</html>"),
-            "401": (200, {"success": False, **error(401, "session inconnue")}),
-            "busy": (200, {"success": False, **error(-18, "Nombre maximum de sessions atteint")}),
-            "refuse": (200, {"success": False, "errormsg": text}),
-        }
-        return answers.get(kind)
-
-    def _refusal(self, query: dict[str, str]) -> tuple[int, Any] | None:
-        server, state = self.server, self.server.state
-        if not server.alive(query.get("sessionid", "")):
-            return 200, {"success": False, **error(401, "session inconnue")}
-        if query.get("token") != state.token:
-            return 200, {"success": False, "errormsg": f"invalid token {query.get('token')}"}
-        name, waitdir = query.get("name", ""), query.get("waitdir", "")
-        for value in (name, waitdir):
-            if not value or re.search(r'[\x00-\x1f/\\:*?"<>|]', value) or value in {".", ".."}:
-                self._violation(f"unsafe {value!r}")
-        if waitdir not in state.waitdirs:
-            return 200, {"success": False, "errormsg": f"unknown waitdir {waitdir}"}
-        if state.refuses_existing and name in server.files[waitdir]:
-            return 200, {"success": False, "errormsg": f"{name} existe déjà"}
-        return None
 
     def _file(self, query: dict[str, str]) -> bytes:
         """The bytes of the multipart field `file`; exactly as RFC 7578 frames it."""
@@ -353,14 +239,6 @@ class Handler(BaseHTTPRequestHandler):
         if f'Content-Disposition: form-data; name="file"; filename="{query.get("name")}"' not in lines:
             self._violation(f"no field `file` in {lines}")
         return rest[: -len(end)]
-
-
-def error(code: int, text: str) -> dict[str, Any]:
-    return {"errorcode": code, "errormsg": text, "rows": [], "count": 0}
-
-
-def good(rows: list[Any] | None = None) -> dict[str, Any]:
-    return {"errorcode": 0, "errormsg": "", "rows": rows or [], "count": len(rows or [])}
 
 
 @contextmanager
