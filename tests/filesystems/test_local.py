@@ -9,7 +9,7 @@ import pytest
 
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.errors import ConfigurationError
-from ezcold_operators.filesystems import local
+from ezcold_operators.filesystems import linux
 from ezcold_operators.filesystems.local import LocalTree
 from ezcold_operators.filesystems.url import parse, port_of, scheme_of
 
@@ -32,8 +32,8 @@ def test_a_link_instead_never_replaces_either(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(FileExistsError):
-            local._link_new(fd, "a", fd, "b")
-        local._link_new(fd, "a", fd, "c")
+            linux._link_new(fd, "a", fd, "b")
+        linux._link_new(fd, "a", fd, "c")
     finally:
         os.close(fd)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"b": "b", "c": "a"}
@@ -43,7 +43,7 @@ def test_a_copy_where_the_kernel_has_nothing_to_give(tmp_path: Path) -> None:
     source = os.open("/proc/self/status", os.O_RDONLY)  # copy_file_range gives no bytes of procfs
     target = os.open(tmp_path / "copy", os.O_WRONLY | os.O_CREAT)
     try:
-        assert local._copy(source, target) == (tmp_path / "copy").stat().st_size > 100
+        assert linux.copy(source, target) == (tmp_path / "copy").stat().st_size > 100
     finally:
         os.close(source)
         os.close(target)
