@@ -89,6 +89,8 @@ class Acknowledger:
         seen: dict[int, str | None] = {}
         failed: dict[int, str] = {}
         for _again in range(ROUNDS):
+            if not fetcher.opens():  # it came back as another mailbox
+                return {}, {}
             logins = self._connection.logins
             unseen = [item for item in items if uid(item) not in seen and uid(item) not in failed]
             for uids, answer in fetcher.stream([list(map(uid, part)) for part in _parts(unseen)], PROOF, AHEAD):

@@ -40,6 +40,10 @@ class Fetcher:
         self._connection = connection
         self._selected = (folder, validity, writable)
 
+    def opens(self) -> bool:
+        """Select the folder, if it does not stand selected; False if it is not the same any more."""
+        return opens(self._connection, *self._selected)
+
     def stream(self, parts: Sequence[Sequence[int]], items: str, depth: int) -> Iterator[Answer]:
         """Like `fetch` for several parts, `depth` of them under way at once as long as nothing goes wrong."""
         done = 0
@@ -53,7 +57,7 @@ class Fetcher:
                 raise
         except Cut as exc:
             self._connection.reconnect(exc)
-            if not opens(self._connection, *self._selected):
+            if not self.opens():
                 yield from ((list(part), {}) for part in parts[done:])
                 return
         for part in parts[done:]:
@@ -87,7 +91,7 @@ class Fetcher:
             return exc
         except Cut as exc:
             self._connection.reconnect(exc)
-            return exc if opens(self._connection, *self._selected) else {}
+            return exc if self.opens() else {}
 
     def _alone(self, number: int, items: str, why: Refused | Cut) -> dict[int, Fetched] | ItemFailed:
         """One mail that failed once: again, in case it was the line; then another mail, in case it is the server."""

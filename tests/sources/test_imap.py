@@ -310,8 +310,9 @@ class TestIdentity:
             assert sorted(states.values()) == ["done"] + ["gone"] * 5
         assert digests(m.data for m in box.mails()) == digests(mail(n) for n in (0, 1, 3, 4, 5))
 
+    @pytest.mark.parametrize("how", ["other mails", "another validity"])
     def test_uids_given_to_other_mails_while_it_is_seen_what_they_are(
-        self, dovecot: Dovecot, new_user: NewUser
+        self, dovecot: Dovecot, new_user: NewUser, how: str
     ) -> None:
         """What was seen before the line broke proves nothing after it."""
 
@@ -329,13 +330,13 @@ class TestIdentity:
             restored = other.user(box.login, box.password)
             for number in range(450):
                 box.deliver(mail(number))
-                restored.deliver(mail((number + 1) % 450))
+                restored.deliver(mail((number + 1) % 450 if how == "other mails" else number))
             with imap().open(plain(other, restored)) as session:
                 listing(session)
             with imap().open(plain(dovecot, box, proxy.port)) as session:
                 items = listing(session)
             other.quiet(box.login)
-            restored.edit_uids(validity=box.validity())
+            restored.edit_uids(validity=box.validity() + (1 if how == "another validity" else 0))
             proxy.faults = Faults(cut_before_command=rb"UID FETCH 401:450 \(UID RFC822")
             with imap().open(plain(dovecot, box, proxy.port)) as session:
                 states = acknowledge(session, items, DELETE)
