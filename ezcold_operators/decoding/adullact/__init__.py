@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ezcold_operators.decoding.adullact.assemble import assemble
 from ezcold_operators.decoding.adullact.recognise import is_container
-from ezcold_operators.decoding.adullact.work import LimitExceeded, Work
+from ezcold_operators.decoding.adullact.work import Work
 from ezcold_operators.decoding.adullact.xml import XmlRefused
 from ezcold_operators.decoding.base import Decoded, Options
+from ezcold_operators.decoding.limits import LimitExceeded
 
 __all__ = ["decode_envelope"]
 

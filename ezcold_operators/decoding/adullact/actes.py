@@ -11,8 +11,9 @@ from typing import Any
 
 from ezcold_operators.decoding.adullact import xml
 from ezcold_operators.decoding.adullact.tables import EMETTEURS, NATURES
-from ezcold_operators.decoding.adullact.work import Member, Work, Written
+from ezcold_operators.decoding.adullact.work import Member, Work
 from ezcold_operators.decoding.adullact.xml import Node
+from ezcold_operators.decoding.unfolding import Written
 from ezcold_operators.i18n import _
 
 _TYPOLOGY = re.compile(r"^(\d{2}_[A-Z]{2}|[A-Z]{2}_[A-Z]{2})-")

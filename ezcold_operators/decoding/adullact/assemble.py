@@ -19,9 +19,10 @@ from ezcold_operators.decoding.adullact import (
 )
 from ezcold_operators.decoding.adullact.bundle import open_container
 from ezcold_operators.decoding.adullact.recognise import EnvelopeType, Root
-from ezcold_operators.decoding.adullact.work import Member, Work, Written
+from ezcold_operators.decoding.adullact.work import Member, Work
 from ezcold_operators.decoding.adullact.xml import XmlRefused
 from ezcold_operators.decoding.base import Envelope, Options
+from ezcold_operators.decoding.unfolding import Written
 from ezcold_operators.i18n import _
 
 _XML = "application/xml"

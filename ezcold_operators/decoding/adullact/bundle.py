@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import IO, cast
 
 from ezcold_operators.decoding.adullact.recognise import container_of
-from ezcold_operators.decoding.adullact.work import CHUNK, GZIP_ERRORS, LimitExceeded, Member, Work, Written
+from ezcold_operators.decoding.adullact.work import CHUNK, GZIP_ERRORS, Member, Work
+from ezcold_operators.decoding.limits import LimitExceeded
+from ezcold_operators.decoding.unfolding import Written
 from ezcold_operators.i18n import _
 
 BUNDLE_INDEX = ".ezcold-bundle.json"

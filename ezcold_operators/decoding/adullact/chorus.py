@@ -14,8 +14,10 @@ from ezcold_operators.decoding.adullact import xml
 from ezcold_operators.decoding.adullact.bundle import Broken
 from ezcold_operators.decoding.adullact.invoice import present
 from ezcold_operators.decoding.adullact.pieces import Base64Sink, gunzipped, unzipped
-from ezcold_operators.decoding.adullact.work import LimitExceeded, Work, Written
+from ezcold_operators.decoding.adullact.work import Work
 from ezcold_operators.decoding.adullact.xml import Node
+from ezcold_operators.decoding.limits import LimitExceeded
+from ezcold_operators.decoding.unfolding import Written
 
 _UNITS = ("CPPFacturePivotUnitaire", "CPPFactureMixteUnitaire", "CPPFactureStatutUnitaire")
 

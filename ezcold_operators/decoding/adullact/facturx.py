@@ -7,8 +7,9 @@ import logging
 from pathlib import Path
 
 from ezcold_operators.decoding.adullact.recognise import is_invoice, root
-from ezcold_operators.decoding.adullact.work import CHUNK, Work, Written
+from ezcold_operators.decoding.adullact.work import CHUNK, Work
 from ezcold_operators.decoding.adullact.xml import XmlRefused
+from ezcold_operators.decoding.unfolding import Written
 from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 

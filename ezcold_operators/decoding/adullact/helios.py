@@ -15,8 +15,10 @@ from typing import Any
 from ezcold_operators.decoding.adullact import signature, xml
 from ezcold_operators.decoding.adullact.bundle import Broken
 from ezcold_operators.decoding.adullact.pieces import Base64Sink, gunzipped, unzipped
-from ezcold_operators.decoding.adullact.work import LimitExceeded, Work, Written
+from ezcold_operators.decoding.adullact.work import Work
 from ezcold_operators.decoding.adullact.xml import Node
+from ezcold_operators.decoding.limits import LimitExceeded
+from ezcold_operators.decoding.unfolding import Written
 from ezcold_operators.i18n import _
 
 _HEADER = (

@@ -12,8 +12,10 @@ from typing import Any
 
 from ezcold_operators.decoding.adullact import xml
 from ezcold_operators.decoding.adullact.pieces import Base64Sink
-from ezcold_operators.decoding.adullact.work import LimitExceeded, Work, Written
+from ezcold_operators.decoding.adullact.work import Work
 from ezcold_operators.decoding.adullact.xml import Node
+from ezcold_operators.decoding.limits import LimitExceeded
+from ezcold_operators.decoding.unfolding import Written
 
 _ATTACHMENTS = ("EmbeddedDocumentBinaryObject", "AttachmentBinaryObject")
 

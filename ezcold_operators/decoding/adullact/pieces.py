@@ -6,7 +6,9 @@ import binascii
 import re
 
 from ezcold_operators.decoding.adullact.bundle import Broken, single_member
-from ezcold_operators.decoding.adullact.work import GZIP_ERRORS, LimitExceeded, Work, Writer, Written
+from ezcold_operators.decoding.adullact.work import GZIP_ERRORS, Work, Writer
+from ezcold_operators.decoding.limits import LimitExceeded
+from ezcold_operators.decoding.unfolding import Written
 from ezcold_operators.i18n import _
 
 _BLANKS = {ord(c): None for c in " \t\r\n"}

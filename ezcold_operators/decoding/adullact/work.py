@@ -18,8 +18,6 @@ from ezcold_operators.decoding.base import Options, Role
 from ezcold_operators.decoding.limits import LimitExceeded
 from ezcold_operators.decoding.unfolding import HEAD, Unfolding, Written
 
-__all__ = ["CHUNK", "GZIP_ERRORS", "LimitExceeded", "Member", "Work", "Writer", "Written"]
-
 CHUNK = 1 << 20
 FREE = 20_000_000
 """Bytes that an item may unfold into whatever its own size."""
