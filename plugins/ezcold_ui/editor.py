@@ -21,6 +21,7 @@ from ezcold_ui.security import FormDep, Person, PersonDep, need
 
 router = APIRouter()
 ID = re.compile(r"[a-z][a-z0-9_]{0,199}")
+GONE = "Somebody deleted this launcher meanwhile: nothing was written. Write it to make it anew."
 CONN_ID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 CONNECTION_TYPES = {"imap": "imap", "o365": "o365", "pop": "pop"}
 
@@ -109,41 +110,50 @@ def check(who: PersonDep, form: FormDep) -> JSONResponse:
 @router.post("/save")
 def save(request: Request, who: PersonDep, form: FormDep) -> Response:
     """Write the file, if it is right and nobody else changed it; else show why not."""
-    entry = _entry(who, str(form.get("editing", "")))
     shelf = data.shelf()
+    editing = str(form.get("editing", ""))
+    gone = bool(editing) and editing not in shelf.entries and who.may_edit(editing) and _may_add(who)
+    entry = None if gone else _entry(who, editing)
     as_yaml = form.get("source_of_truth") == "yaml"
     text = (str(form.get("yaml", "")) if as_yaml else _composed(form, entry)).replace("\r\n", "\n")
     parsed = _parsed(text)
     name = parsed.get("launcher") if isinstance(parsed, dict) else None
-    values = composing.fields(parsed)
-    path = entry.loaded.path if entry else shelf.folder / f"{name}.yaml"
-    now = composing.state(path) if entry else ""
-    difference = composing.difference(launchers.source_text(entry) if entry else "", text)
-    shown: dict[str, Any] = {"difference": difference, "truth": "yaml" if as_yaml else "form"}
+    before, now = str(form.get("before", "")), composing.state(entry.loaded.path) if entry else ""
+    # What others changed is told at the next look, whatever else there is to tell: `before` is then what it is now.
+    shown: dict[str, Any] = {
+        "difference": composing.difference(launchers.source_text(entry) if entry else "", text),
+        "truth": "yaml" if as_yaml else "form", "changed": entry is not None and before != now,
+    }  # fmt: skip
+
+    def show(status: int = 200, **more: Any) -> HTMLResponse:
+        return _form(request, who, entry, composing.fields(parsed), text, now, status, **(shown | more))
+
+    if gone:
+        return show(409, error=t(GONE))
     if entry is None and not (isinstance(name, str) and ID.fullmatch(name)):
         found = composing.problems(text, shelf.scenarios) or [(1, t("The id is missing."))]
-        return _form(request, who, entry, values, text, now, 422, problems=found, refused=True, **shown)
-    if isinstance(name, str):
-        need(who.may_edit(name))
-    # Whoever takes over a launcher's past sees its documents.
-    need(all(who.may_edit(old) for old in composing.heirlooms(parsed) - composing.heirlooms(_data(entry))))
+        return show(422, problems=found, refused=True)
+    _need_names(who, name, composing.heirlooms(parsed) - composing.heirlooms(_data(entry)))
+    path = entry.loaded.path if entry else shelf.folder / f"{name}.yaml"
     errors, warnings = composing.among_others(text, path, shelf.scenarios)
     if errors:
-        shown |= {"problems": errors, "warnings": warnings, "refused": True}
-        return _form(request, who, entry, values, text, now, 422, **shown)
-    before = str(form.get("before", ""))
+        return show(422, problems=errors, warnings=warnings, refused=True)
     if form.get("action") != "write":
-        answer = _form(request, who, entry, values, text, now, problems=[], warnings=warnings, **shown)
-        return answer
+        return show(warnings=warnings)
     try:
         composing.write(path, text, before)
     except Changed:
-        return _form(request, who, entry, values, text, now, 409, changed=True, warnings=warnings, **shown)
+        return show(409, changed=True, warnings=warnings)
     except OSError as error:
-        why = composing.sentence_of(error)
-        return _form(request, who, entry, values, text, now, 409, error=why, warnings=warnings, **shown)
+        return show(409, error=composing.sentence_of(error), warnings=warnings)
     scheduler.note(who, "ezcold.write_launcher", str(name), {"file": str(path), "sha256": composing.digest(text)})
     return back(request, f"/launchers/{name}", said="saved")
+
+
+def _need_names(who: Person, name: Any, claimed: set[str]) -> None:
+    """403 without the right to the id that is written, and to the launchers whose past, so documents, is claimed."""
+    need(not isinstance(name, str) or who.may_edit(name))
+    need(all(who.may_edit(old) for old in claimed))
 
 
 def _parsed(text: str) -> Any:

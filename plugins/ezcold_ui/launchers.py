@@ -50,6 +50,7 @@ class Row:
     bars: Sequence[int]
     can_edit: bool
     can_run: bool
+    valid: bool
 
 
 @router.get("/")
@@ -112,7 +113,7 @@ def _row(
         name, entry.title if entry else name, entry.protocol if entry else "gone",
         (launcher.source.path or launcher.source.mailbox or "") if launcher else "",
         launcher.scenarios if launcher else (), state, mood, timing or Timing(), counts, bars,
-        who.may_edit(name), who.may_run(name),
+        who.may_edit(name), who.may_run(name), launcher is not None,
     )  # fmt: skip
 
 

@@ -285,6 +285,22 @@ def test_a_dry_run_by_keyboard_alone(browser: Browser, site: Site) -> None:
     file.unlink()
 
 
+def test_a_dry_run_from_the_list_by_keyboard(browser: Browser, site: Site) -> None:
+    with visit(browser, site) as context:
+        page, troubles = watched(context)
+        page.goto(f"{site.url}/ezcold/launchers?q=factures_scan")
+        page.locator(".deeds summary").focus()
+        page.keyboard.press("Enter")
+        nothing({"liste ouverte": stumbling(page)})
+        shoot(page, "fr-liste-ouverte")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Essai à blanc"
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status", name="Essai à blanc")).to_be_visible(timeout=60_000)
+        assert troubles == []
+
+
 @pytest.mark.parametrize(
     ("locale", "name", "path", "yaml_label", "write"),
     [

@@ -60,6 +60,18 @@ def test_the_list_says_how_each_launcher_stands(site: Site) -> None:
         assert 'aria-label="3 documents sent in 30 days, 3 today"' in chart
 
 
+def test_each_line_of_the_list_has_what_is_done_with_a_launcher(site: Site) -> None:
+    deeds = ["test", "plan", "run", "pause"]
+    with site.client("admin") as admin, site.client("viewer") as viewer:
+        page = admin.get("/launchers?q=factures_scan").text
+        assert re.findall(r'formaction="/ezcold/launchers/factures_scan/(\w+)"', page) == deeds
+        assert 'href="/dags/factures_scan"' in page
+        assert "formaction" not in admin.get("/launchers?q=casse").text
+        seen = viewer.get("/launchers?q=factures_scan").text
+        assert "formaction" not in seen
+        assert 'href="/dags/factures_scan"' in seen
+
+
 def test_one_launcher_in_words_and_a_name_to_try(site: Site) -> None:
     with site.client("admin", "fr") as admin:
         page = admin.get("/launchers/factures_scan").text

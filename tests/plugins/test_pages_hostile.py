@@ -144,6 +144,50 @@ def test_a_file_that_is_not_utf8_can_be_put_right(site: Site) -> None:
         file.unlink()
 
 
+def test_another_s_change_is_told_also_by_a_look_and_a_refusal(site: Site) -> None:
+    """Else the look would take it for known, and the next write would undo it unseen."""
+    file = site.launchers / "a_deux.yaml"
+    write(file, folder_launcher(site.root, "a_deux"))
+    told = "Somebody changed this file meanwhile"
+    try:
+        with site.client("admin") as admin:
+            page = admin.get("/launchers/a_deux/edit").raise_for_status().text
+            before = re.search(r'name="before" value="(\w{64})"', page)
+            assert before is not None
+            form = {**FORM, "launcher": "a_deux", "editing": "a_deux", "before": before[1]}
+            assert told not in admin.send("/save", form).raise_for_status().text
+            write(file, folder_launcher(site.root, "a_deux", description="D'un autre"))
+            assert told in admin.send("/save", form).raise_for_status().text
+            refused = admin.send("/save", {**form, "path": "pas absolu"})
+            assert (refused.status_code, told in refused.text) == (422, True)
+            assert admin.send("/save", {**form, "action": "write"}).status_code == 409
+            assert "D'un autre" in file.read_text(encoding="utf-8")
+    finally:
+        file.unlink()
+
+
+def test_a_launcher_deleted_meanwhile_is_said_to_be(site: Site) -> None:
+    file = site.launchers / "parti.yaml"
+    write(file, folder_launcher(site.root, "parti"))
+    with site.client("admin") as admin:
+        page = admin.get("/launchers/parti/edit").raise_for_status().text
+        before = re.search(r'name="before" value="(\w{64})"', page)
+        assert before is not None
+        file.unlink()
+        form = {
+            **FORM,
+            "launcher": "parti",
+            "title": "Saisi",
+            "editing": "parti",
+            "before": before[1],
+            "action": "write",
+        }
+        answer = admin.send("/save", form)
+        assert (answer.status_code, "Somebody deleted this launcher meanwhile" in answer.text) == (409, True)
+        assert 'value="Saisi"' in answer.text
+    assert not file.exists()
+
+
 def test_the_past_of_a_launcher_is_not_taken_over_without_the_right_to_it(site: Site) -> None:
     """`formerly` would show the documents of a launcher that was deleted to whoever may edit another one."""
     file = site.launchers / "heritier.yaml"

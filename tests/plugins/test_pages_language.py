@@ -32,9 +32,9 @@ def of_module(file: Path) -> set[str]:
 
 
 def sentences() -> set[str]:
-    from ezcold_ui import launchers, work
+    from ezcold_ui import editor, launchers, work
 
-    found = {*launchers.PROTOCOLS.values(), "File gone", work.NOT_YET}
+    found = {*launchers.PROTOCOLS.values(), "File gone", work.NOT_YET, editor.GONE}
     for file in (UI / "templates").glob("*.html"):
         found |= of_template(file)
     for file in UI.glob("*.py"):

@@ -59,6 +59,18 @@ def test_anonymous_is_401_on_every_route(site: Site) -> None:
     assert {route: status for route, status in answers.items() if status != 401} == {}
 
 
+def test_anonymous_gets_nothing_by_another_way_in(site: Site) -> None:
+    with site.client() as nobody:
+        for method in ("TRACE", "PROPFIND", "BREW"):
+            answer = nobody.request(method, "/launchers")
+            assert (answer.status_code in (400, 401, 405), "factures" in answer.text) == (True, False)
+        for path in ("//launchers", "/launchers/", "/./launchers", "/static/../launchers"):
+            assert nobody.get(path, follow_redirects=True).status_code == 401
+        upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+                   "sec-websocket-key": "MDEyMzQ1Njc4OWFiY2RlZg=="}  # fmt: skip
+        assert nobody.get("/launchers", headers=upgrade).status_code in (401, 403)
+
+
 def test_a_wrong_or_ended_token_is_no_token(site: Site) -> None:
     with site.client() as nobody:
         nobody.cookies.set("_token", site.token("admin")[:-4] + "AAAA")

@@ -18,14 +18,15 @@
     } catch (_error) { link.target = "_top"; }
   });
 
+  function buttons(form) { return Array.from(form.elements).filter(function (one) { return one.type === "submit"; }); }
   document.querySelectorAll("form[data-busy]").forEach(function (form) {
     form.addEventListener("submit", function () {
       form.setAttribute("aria-busy", "true");
-      window.setTimeout(function () { form.querySelectorAll("button").forEach(function (one) { one.disabled = true; }); }, 0);
+      window.setTimeout(function () { buttons(form).forEach(function (one) { one.disabled = true; }); }, 0);
     });
   });
   window.addEventListener("pageshow", function () {
-    document.querySelectorAll("form[aria-busy] button").forEach(function (one) { one.disabled = false; });
+    document.querySelectorAll("form[aria-busy]").forEach(function (form) { buttons(form).forEach(function (one) { one.disabled = false; }); });
   });
 
   document.querySelectorAll("[data-all]").forEach(function (all) {
