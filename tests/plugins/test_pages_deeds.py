@@ -48,7 +48,7 @@ def until(what: Callable[[], Any], seconds: float = 30) -> Any:
 def test_the_list_says_how_each_launcher_stands(site: Site) -> None:
     with site.client("admin", "fr") as admin:
         page = text(admin.get("/launchers"))
-        assert "Cassé casse – – YAML invalide, ligne 1" in page
+        assert "Cassé casse Actions Cassé Ouvrir le DAG – – YAML invalide, ligne 1" in page
         assert "3 en quarantaine" in page or "4 en quarantaine" in page
         assert "Boîte O365" in page
         assert "factures_scan" in text(admin.get("/launchers?q=SCAN"))

@@ -88,7 +88,7 @@
     function show(found) {
       if (truth.value === "form") { yaml.value = found.yaml; }
       problems.replaceChildren();
-      (found.problems || []).forEach(function (one) { add(problems, "li", "bad", problems.dataset.line + " " + one.line + ": " + one.text); });
+      (found.problems || []).forEach(function (one) { add(problems, "li", "bad", problems.dataset.line.replace("{line}", one.line).replace("{what}", function () { return one.text; })); });
       if (!found.problems.length) { add(problems, "li", "good", problems.dataset.well); }
       diff.replaceChildren();
       found.difference.forEach(function (one) { add(diff, "span", one.kind, one.line + "\n"); });
