@@ -201,8 +201,15 @@ def delete(request: Request, who: PersonDep, form: FormDep, launcher: str) -> Re
 def connection_page(request: Request, who: PersonDep, conn_id: str = "", protocol: str = "imap") -> HTMLResponse:
     """Server, account and password, for Airflow to keep."""
     need(who.may_add_connection(conn_id[:200]))
+    return _connection(request, who, conn_id[:200], protocol, {})
+
+
+def _connection(
+    request: Request, who: Person, conn_id: str, protocol: str, values: dict[str, str], status: int = 200,
+    error: str = "",
+) -> HTMLResponse:  # fmt: skip
     return page(
-        request, who, "connection.html", conn_id=conn_id[:200], protocol=protocol, error="",
+        request, who, "connection.html", status, conn_id=conn_id, protocol=protocol, values=values, error=error,
         exists=bool(CONN_ID.fullmatch(conn_id)) and scheduler.has_connection(conn_id),
         said=request.query_params.get("said", ""),
     )  # fmt: skip
@@ -213,17 +220,28 @@ def connection(request: Request, who: PersonDep, form: FormDep) -> Response:
     """Write the Connection. No answer ever shows a password."""
     conn_id = str(form.get("conn_id", "")).strip()
     protocol = str(form.get("protocol", ""))
-    if not CONN_ID.fullmatch(conn_id) or protocol not in CONNECTION_TYPES:
+    if protocol not in CONNECTION_TYPES:
         raise HTTPException(422)
-    need(who.may_link(conn_id) if scheduler.has_connection(conn_id) else who.may_add_connection(conn_id))
-    port = str(form.get("port", "")).strip()
-    if port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
-        raise HTTPException(422)
-    if any(ord(letter) < 32 for value in form.values() for letter in str(value)):
-        raise HTTPException(422)  # no server, account or password has a control character; databases refuse NUL
-    values = {name: str(form.get(name, "")).strip() for name in ("host", "login")}
-    values["password"] = str(form.get("password", ""))
+    known = bool(CONN_ID.fullmatch(conn_id)) and scheduler.has_connection(conn_id)
+    need(who.may_link(conn_id) if known else who.may_add_connection(conn_id[:200]))
+    names = ("host", "login", "port", "security", "ca_file", "tenant", "client_id")
+    typed = {name: str(form.get(name, "")).strip() for name in names}
+    if error := _wrong(conn_id, typed["port"], [str(one) for one in form.values()]):
+        return _connection(request, who, conn_id, protocol, typed, 422, error)
+    values = {"host": typed["host"], "login": typed["login"], "password": str(form.get("password", ""))}
     values["conn_type"] = CONNECTION_TYPES[protocol]
-    extras = {name: str(form.get(name, "")).strip() for name in ("security", "ca_file", "tenant", "client_id")}
-    scheduler.write_connection(who, conn_id, values | ({"port": int(port)} if port else {}), extras)
+    extras = {name: typed[name] for name in ("security", "ca_file", "tenant", "client_id")}
+    port = {"port": int(typed["port"])} if typed["port"] else {}
+    scheduler.write_connection(who, conn_id, values | port, extras)
     return back(request, "/connections/new", said="connection", conn_id=conn_id, protocol=protocol)
+
+
+def _wrong(conn_id: str, port: str, texts: list[str]) -> str:
+    """What is wrong with the fields of a Connection, in a sentence; '' if nothing is."""
+    if not CONN_ID.fullmatch(conn_id):
+        return t("The Connection's name may have letters, digits, points, _ and - only, 200 at most: change it.")
+    if port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        return t("The port must be a number from 1 to 65535: change it.")
+    if any(ord(letter) < 32 for text in texts for letter in text):  # databases refuse NUL, servers a line's end
+        return t("A field has a control character, or a line's end: type it again.")
+    return ""

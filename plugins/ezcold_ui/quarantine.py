@@ -97,6 +97,7 @@ def decide(request: Request, who: PersonDep, form: FormDep) -> Response:
     elif action == "send":
         done, error = _send(where, by, allowed, str(form.get("scenario", "")))
         if error:
+            error = f"{t('Sent: {n}.', n=len(done))} {error}" if done else error
             return show(request, who, status=409, error=error)
     else:
         raise HTTPException(422)

@@ -89,7 +89,7 @@ PersonDep = Annotated[Person, Depends(person)]
 def need(allowed: bool) -> None:
     """403 unless allowed."""
     if not allowed:
-        raise HTTPException(403, t("You have no right to do this."))
+        raise HTTPException(403, t("You have no right to do this: ask an administrator of Airflow for it."))
 
 
 def need_read(who: Person, launcher: str) -> None:

@@ -206,6 +206,18 @@ def test_the_past_of_a_launcher_is_not_taken_over_without_the_right_to_it(site: 
         file.unlink()
 
 
+def test_a_wrong_field_of_a_connection_is_named_and_the_others_stay(site: Site) -> None:
+    fields = {"conn_id": "boite_fausse", "protocol": "pop", "host": "pop.exemple.fr", "port": "99999",
+              "login": "factures", "password": "hunter2", "security": "starttls"}  # fmt: skip
+    with site.client("admin") as admin, site.client("clerk") as clerk:
+        answer = admin.send("/connections", fields)
+        assert (answer.status_code, "from 1 to 65535" in answer.text) == (422, True)
+        assert 'value="pop.exemple.fr"' in answer.text
+        assert '<option value="starttls" selected>' in answer.text
+        assert "hunter2" not in answer.text
+        assert clerk.send("/connections", fields).status_code == 403
+
+
 def test_what_is_left_empty_in_a_connection_stays(site: Site) -> None:
     fields = {"conn_id": "boite_gardee", "protocol": "imap", "host": "imap.exemple.fr", "port": "143",
               "login": "factures", "password": "a", "security": "starttls"}  # fmt: skip
