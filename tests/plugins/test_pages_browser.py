@@ -208,20 +208,42 @@ def test_hostile_names_stay_text_in_the_browser(browser: Browser, site: Site) ->
         assert troubles == []
 
 
+SCRIPTED = {
+    "mechant.svg": '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script></svg>',
+    "mechant.html": "<!DOCTYPE html><html><body onload=alert(1)><script>alert(2)</script></body></html>",
+    "mechant.xml": '<?xml version="1.0"?><x:script xmlns:x="http://www.w3.org/1999/xhtml">alert(1)</x:script>',
+}
+
+
 def test_a_file_with_a_script_is_saved_not_shown(browser: Browser, site: Site) -> None:
-    folder = site.root / "in" / "factures_scan"
-    svg = folder / "mechant.svg"
-    svg.write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script></svg>')
-    take(site.root, "factures_scan", "manual__svg")
+    for name, content in SCRIPTED.items():
+        (site.root / "in" / "factures_scan" / name).write_text(content)
+    take(site.root, "factures_scan", "manual__scripts")
     with visit(browser, site) as context:
         page, troubles = watched(context)
-        page.goto(f"{site.url}/ezcold/documents?text=mechant.svg")
-        page.get_by_role("link", name="Pourquoi").click()
-        with page.expect_download() as saved:
-            page.get_by_role("link", name="Télécharger mechant.svg").click()
-        assert saved.value.suggested_filename == "mechant.svg"
-        assert Path(saved.value.path()).read_text().startswith("<svg")
-        assert troubles == []
+        for name, content in SCRIPTED.items():
+            page.goto(f"{site.url}/ezcold/documents?text={name}")
+            page.get_by_role("link", name="Pourquoi").click()
+            link = page.get_by_role("link", name=f"Télécharger {name}")
+            with page.expect_download() as saved:
+                link.click()
+            assert saved.value.suggested_filename == name
+            assert Path(saved.value.path()).read_text() == content
+            address = link.get_attribute("href")
+            with page.expect_download():  # typed into the address bar, as a link in a mail would be
+                page.evaluate("address => { window.location = address; }", address)
+            shown = page.evaluate(
+                """address => new Promise(done => {
+                    const frame = document.createElement("iframe");
+                    frame.onload = () => done(frame.contentDocument && frame.contentDocument.body.innerHTML);
+                    frame.src = address;
+                    document.body.append(frame);
+                    window.setTimeout(() => done(""), 1500);
+                })""",
+                address,
+            )
+            assert not shown
+        assert [one for one in troubles if "frame-src" not in one and "default-src" not in one] == []
 
 
 def test_inside_airflow_in_french_and_on_its_dag_page(browser: Browser, site: Site) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.fetch import fetch
 from ezcold_operators.rooms.river import Run
 from ezcold_operators.sources.base import Window
+from tests.airflow_runs import write
 from tests.plugins.conftest import HOSTILE, Site, folder_launcher, take, text
 from tests.servers.graph import GraphServer
 
@@ -405,6 +406,42 @@ def test_the_reprise_page_tells_how_far_it_is(site: Site) -> None:
     assert "2025-12-01 00:00 – 2026-01-01 00:00 waiting 0 0 – 0" in page
     assert "What is left is known once it is counted" in page
     what_is_left(site, {run["data_interval_start"][:10]: run for run in runs}["2025-11-30"])
+
+
+def test_a_reprise_by_day_over_years_is_told_whole_and_paged(site: Site) -> None:
+    write(site.launchers / "longue_reprise.yaml", folder_launcher(
+        site.root, "longue_reprise", reprise={"by": "modified", "every": "day"}))  # fmt: skip
+    first, stamp = datetime(2025, 1, 1, 23), "{:%Y-%m-%d %H:%M:%S.%f}".format
+    days = [first + timedelta(days=n) for n in range(300)]
+    made = [
+        (
+            "longue_reprise",
+            f"backfill__{n}",
+            "success" if n < 7 else "queued",
+            stamp(day),
+            stamp(day + timedelta(days=1)),
+        )
+        for n, day in enumerate(days)
+    ]
+    with sqlite3.connect(site.root / "airflow" / "airflow.db", timeout=60) as book:
+        book.executemany(
+            "INSERT INTO dag_run (dag_id, run_id, state, data_interval_start, data_interval_end, run_type, run_after, "
+            "clear_number, span_status) VALUES (?, ?, ?, ?, ?, 'backfill', '2026-01-01 00:00:00.000000', 0, 'ended')",
+            made,
+        )
+    try:
+        with site.client("admin") as admin:
+            page = text(admin.get("/launchers/longue_reprise/reprise"))
+            assert "7 of 300 intervals are over" in page
+            assert "1 / 3 After" in page
+            assert "2025-01-02 00:00" in page
+            last = text(admin.get("/launchers/longue_reprise/reprise?p=99"))
+            assert "Before 3 / 3" in last
+            assert "2025-10-28 00:00" in last
+    finally:
+        (site.launchers / "longue_reprise.yaml").unlink()
+        with sqlite3.connect(site.root / "airflow" / "airflow.db", timeout=60) as book:
+            book.execute("DELETE FROM dag_run WHERE dag_id = 'longue_reprise'")
 
 
 def what_is_left(site: Site, december: dict[str, Any]) -> None:
