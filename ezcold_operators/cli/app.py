@@ -46,9 +46,6 @@ def run() -> None:
         code = 2
     except typer.Abort:
         code = 130
-    except KeyboardInterrupt:
-        print(_("stopped; what was begun is finished by the next run"), file=sys.stderr)
-        code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
