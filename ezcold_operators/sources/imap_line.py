@@ -243,6 +243,7 @@ class Line:
 
     def close(self) -> None:
         """Log out; never raises."""
+        self._flights = []
         try:
             self._client.logout()
         except Exception:
@@ -250,5 +251,6 @@ class Line:
 
     def drop(self) -> None:
         """Close the socket; never raises."""
+        self._flights = []  # whoever still waits for their answers need not
         with suppress(Exception):
             self._client.shutdown()

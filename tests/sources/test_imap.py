@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +14,13 @@ import pytest
 from ezcold_operators import sources
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After
-from ezcold_operators.errors import AuthenticationFailed, ConfigurationError, ItemFailed, SourceUnavailable
+from ezcold_operators.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    ItemFailed,
+    SourceUnavailable,
+    StageUnavailable,
+)
 from ezcold_operators.sources.base import Listed, Source, Window
 from ezcold_operators.steps import observe
 from tests.contracts.source import SECRET, acknowledge, bodies, digests, listing
@@ -368,6 +376,22 @@ class TestIdentity:
             items = listing(session)
             assert digests(bodies(session, items)) == digests(box_mail.data for box_mail in box.mails())
             assert bodies(session, items[::-1])[-1] == texts[0]
+
+    def test_what_breaks_off_a_reading_is_all_that_is_said(
+        self, dovecot: Dovecot, new_user: NewUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Answers were under way when our own disk was full, say; nobody takes them from a line that is closed."""
+        lost: list[object] = []
+        monkeypatch.setattr(sys, "unraisablehook", lost.append)
+        box = new_user()
+        for number in range(450):
+            box.deliver(mail(number))
+        with suppress(StageUnavailable), imap().open(login(dovecot, box)) as session:
+            takings = session.read(listing(session))
+            next(takings)
+            raise StageUnavailable("full")
+        del takings
+        assert lost == []
 
     def test_a_mail_without_an_empty_line_and_an_empty_one(self, dovecot: Dovecot, new_user: NewUser) -> None:
         box = new_user()
