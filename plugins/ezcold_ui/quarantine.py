@@ -84,6 +84,8 @@ def decide(request: Request, who: PersonDep, form: FormDep) -> Response:
     """Replay, dismiss or send many at once."""
     action = str(form.get("action", ""))
     ids = sorted({int(one) for one in map(str, form.getlist("item")) if NUMBER.fullmatch(one)})[:MAX_AT_ONCE]
+    if not ids:
+        return show(request, who, status=422, error=t("Nothing was chosen: tick what is meant, then press the button."))
     by = decision(who, str(form.get("reason", "")))
     where = data.settings()
     book, stage = data.ledger(where), data.stage(where)
