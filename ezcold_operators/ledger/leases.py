@@ -64,9 +64,13 @@ class Lease:
     def start(self) -> None:
         self._thread.start()
 
-    def release(self) -> None:
+    def stop(self) -> None:
+        """No longer renew it: it ends with this process."""
         self._stop.set()
         self._thread.join(timeout=BUSY_JOIN_SECONDS)
+
+    def release(self) -> None:
+        self.stop()
         with self._ledger.transaction("lease.release") as conn:
             conn.execute(delete(lease).where((lease.c.name == self._name) & (lease.c.holder == self._holder)))
 
@@ -112,5 +116,10 @@ def take(ledger: Ledger, name: str, wait: float = 60.0) -> Iterator[Lease]:
     held.start()
     try:
         yield held
-    finally:
+    except KeyboardInterrupt:  # as in claims.renewed
+        held.stop()
+        raise
+    except BaseException:
         held.release()
+        raise
+    held.release()

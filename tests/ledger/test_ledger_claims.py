@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,3 +202,17 @@ def test_a_lease_outlives_its_first_term_by_its_heartbeat(ledger: Ledger, monkey
                 break
         assert until > LEASE_SECONDS
         held.check()
+
+
+@pytest.mark.parametrize("what", ["claims", "lease"])
+def test_an_interrupted_run_does_not_wait_for_a_ledger_that_it_holds_itself(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "home" / "ledger.db"
+    with Ledger.open(f"sqlite:///{path}?timeout=0.1") as ledger, closing(sqlite3.connect(path)) as cut:
+        work = claims.renewed(ledger, item) if what == "claims" else ledger.lease("l")
+
+        def ctrl_c() -> None:
+            cut.execute("BEGIN IMMEDIATE")
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt), work:
+            ctrl_c()

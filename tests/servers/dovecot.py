@@ -11,6 +11,7 @@ Mail lies in Maildirs that tests read and spoil as a broken server or a person w
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -103,10 +104,19 @@ default_login_user = {user}
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody uses now, nor gets by chance: systems give clients ports above these."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        if can_listen(port):
+            return port
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 def can_listen(port: int) -> bool:
@@ -216,7 +226,7 @@ class Dovecot:
     def __init__(self, separator: str = "/", prefix: str = "", extra: str = "") -> None:
         self.run = Path(tempfile.mkdtemp(prefix="dv"))
         self.run.chmod(0o755)
-        self.imap, self.imaps, self.pop, self.pops = (free_port() for _ in range(4))
+        self.imap, self.imaps, self.pop, self.pops = free_ports(4)
         self.host = "localhost"
         self.ca = trustme.CA()
         self.ca_file = self.run / "ca.pem"
