@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -42,9 +41,11 @@ def told() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us wants it ignored
         signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGALRM, interrupt)
-    if logging.lastResort is not None:  # SQLAlchemy logs what ends the closing of a connection
-        logging.lastResort.addFilter(lambda _record: not came)
     try:
+        import logging
+
+        if logging.lastResort is not None:  # SQLAlchemy logs what ends the closing of a connection
+            logging.lastResort.addFilter(lambda _record: not came)
         yield
     except BaseException as exc:
         if not came or (isinstance(exc, SystemExit) and not exc.code):
