@@ -144,7 +144,8 @@ class Batch:
                         _write_all(fd, chunk)
                 durable.begin(fd)
             finally:
-                os.close(fd)
+                with mapped(self._stage.root):  # some file systems say only here that there was no room
+                    os.close(fd)
             done = True
         finally:
             if not done:

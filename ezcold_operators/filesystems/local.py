@@ -20,6 +20,8 @@ from ezcold_operators import durable
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
 from ezcold_operators.filesystems.linux import copy, rename_new
 
+OPEN_FILES = 64
+"""Copies that are open together while they wait for the disk."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -140,13 +142,14 @@ class LocalTree:
                 os.close(fd)
 
     def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        answers = [self._put(file) for file in files]
-        names = [name for (_source, name), failed in zip(files, answers, strict=True) if failed is None]
-        synced = iter(durable.in_slices(self._sync_new, names))
-        return [failed or next(synced) for failed in answers]
+        answers: list[OSError | None] = []
+        for start in range(0, len(files), OPEN_FILES):
+            some = files[start : start + OPEN_FILES]
+            answers += durable.in_slices(self._sync_new, [(name, self._copy_new(file, name)) for file, name in some])
+        return answers
 
-    def _put(self, file: tuple[Path, str]) -> OSError | None:
-        source, name = file
+    def _copy_new(self, source: Path, name: str) -> int | OSError:
+        """An open descriptor of the copy; its fsync must be asked of this one, which alone knows of failed writes."""
         try:
             src = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as exc:
@@ -163,26 +166,34 @@ class LocalTree:
                 raise OSError(errno.EIO, f"copied {copied} of {expected} bytes", str(source))
             durable.begin(dst)
         except OSError as exc:
-            with suppress(OSError):
-                os.unlink(name, dir_fd=self._fd)
+            self._remove_new(name, dst)
             return exc
         finally:
             os.close(src)
-            os.close(dst)
-        return None
+        return dst
 
-    def _sync_new(self, name: str) -> OSError | None:
+    def _sync_new(self, copied: tuple[str, int | OSError]) -> OSError | None:
+        name, fd = copied
+        if isinstance(fd, OSError):
+            return fd
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            os.fsync(fd)
         except OSError as exc:
-            with suppress(OSError):
-                os.unlink(name, dir_fd=self._fd)
+            self._remove_new(name, fd)
+            return exc
+        try:
+            os.close(fd)
+        except OSError as exc:  # some file systems say only here that there was no room
+            self._remove_new(name)
             return exc
         return None
+
+    def _remove_new(self, name: str, fd: int | None = None) -> None:
+        with suppress(OSError):
+            if fd is not None:
+                os.close(fd)
+        with suppress(OSError):
+            os.unlink(name, dir_fd=self._fd)
 
     def rename(self, path: str, other: Tree, new: str) -> None:
         with self._two(path, other, new) as (src, old_name, dst, new_name):
