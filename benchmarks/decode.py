@@ -24,7 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ezcold_operators.decoding import Options, decode
-from ezcold_operators.decoding.guard import DecoderProcess, Request
+from ezcold_operators.decoding.guard import DecoderProcess
+from ezcold_operators.decoding.requests import Request
 
 SIZES = ((20_000, 600), (100_000, 200), (1_000_000, 40), (10_000_000, 6))
 BIG = 300_000_000

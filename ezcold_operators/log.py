@@ -1,4 +1,4 @@
-"""structlog, imported when something is first logged: that takes as long as all else that an idle run does."""
+"""structlog, imported when something is first logged: an idle run logs nothing, and would take a sixth longer."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from ezcold_operators.cli.output import labelled, print_json
 from ezcold_operators.decoding.base import Decoded, Options
-from ezcold_operators.decoding.guard import DecoderProcess, Failure, Request
+from ezcold_operators.decoding.guard import DecoderProcess
+from ezcold_operators.decoding.requests import Failure, Request
 from ezcold_operators.filtering import link_of
 from ezcold_operators.i18n import _
 

@@ -18,7 +18,8 @@ from ezcold_operators.config.credentials import Credentials, resolve
 from ezcold_operators.config.launcher import Launcher
 from ezcold_operators.config.settings import Settings
 from ezcold_operators.decoding.base import Decoded
-from ezcold_operators.decoding.guard import DecoderProcess, Failure, Request
+from ezcold_operators.decoding.guard import DecoderProcess
+from ezcold_operators.decoding.requests import Failure, Request
 from ezcold_operators.errors import ItemFailed
 from ezcold_operators.filtering import Candidate
 from ezcold_operators.i18n import _

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from .base import Decoded
-from .guard import DecoderProcess, Failure, Request
+from .guard import DecoderProcess
+from .requests import Failure, Request
 
 CHILDREN = min(2, os.cpu_count() or 1)
 """More of them wait for the one process that makes their answers durable."""

@@ -16,24 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from ..errors import ConfigurationError, StageUnavailable
 from ..i18n import _
-from .base import Decoded, Options
-from .wire import decoded_from, options_to
+from .base import Decoded
+from .requests import Deadline, Failure, Queue, Request, Sent
+from .wire import decoded_from
 
-AHEAD = 100
-"""Requests sent before the first answer is awaited: the child works on while its parent makes results durable."""
-AHEAD_MB = 64
-"""Megabytes of items among them: what is decoded ahead lies on the disk."""
 AHEAD_BYTES = 32_768
 """Bytes of requests under way: less than a pipe holds, so that writing never blocks."""
 PIPE_BYTES = 1 << 20
@@ -42,79 +37,10 @@ F_SETPIPE_SZ = 1031
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One item to decode.
-
-    :param workdir: the item's own directory; made if absent, emptied if decoding fails.
-    :param tag: the caller's own, comes back unread.
-    """
-
-    raw: Path
-    workdir: Path
-    options: Options = field(default_factory=Options)
-    tag: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The decoder gave no answer for this item; `reason` is a sentence for a person."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Gone:
     """The child is dead or late."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A request on its way: its line, the seconds that its answer may take."""
-
-    request: Request
-    line: bytes
-    seconds: float
-
-
-@dataclass(slots=True)
-class _Queue:
-    """Requests whose answers have not come yet, and what they are together."""
-
-    sent: deque[_Sent] = field(default_factory=deque)
-    volume: int = 0
-    seconds: float = 0.0
-
-    def add(self, request: Request, line: bytes, seconds: float) -> _Sent:
-        self.sent.append(_Sent(request, line, seconds))
-        self.volume += len(line)
-        self.seconds += seconds
-        return self.sent[-1]
-
-    def pop(self) -> Request:
-        first = self.sent.popleft()
-        self.volume -= len(first.line)
-        self.seconds -= first.seconds
-        return first.request
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """Seconds an item may take: `base` and as much again for every megabyte as `per_mb` says."""
-
-    base: float = 10.0
-    per_mb: float = 1.0
-
-    def of(self, size: int) -> float:
-        """Seconds for an item of so many bytes."""
-        return self.base + self.per_mb * size / 1_000_000
-
-
-@lru_cache(maxsize=4)
-def _plain(options: Options) -> str:
-    """As JSON; the same for many items."""
-    return json.dumps(options_to(options))
 
 
 class DecoderProcess:
@@ -153,17 +79,17 @@ class DecoderProcess:
         :raises ConfigurationError: an item needs what is not installed or is configured wrongly.
         """
         source = iter(requests)
-        queue = _Queue()
+        queue = Queue(self.deadline)
         exhausted = False
         while True:
-            while not exhausted and self._room(queue):
+            while not exhausted and queue.room(self._ahead_bytes):
                 request = next(source, None)
                 if request is None:
                     exhausted = True
                     break
                 if not queue.sent and (self._child is None or self._child.poll() is not None):
                     self._restart([])
-                self._send(queue.add(request, *self._encode(request)))
+                self._send(queue.add(request))
             if not queue.sent:
                 return
             answer = self._answer(queue.sent[0].seconds)
@@ -177,27 +103,9 @@ class DecoderProcess:
                 self._clear(request)
             yield request, answer
 
-    def _room(self, queue: _Queue) -> bool:
-        """Whether one more request may be sent ahead."""
-        if not queue.sent:
-            return True
-        seconds = queue.seconds - len(queue.sent) * self.deadline.base
-        return (
-            len(queue.sent) < AHEAD and queue.volume < self._ahead_bytes and seconds < AHEAD_MB * self.deadline.per_mb
-        )
-
     # -- the protocol
 
-    def _encode(self, request: Request) -> tuple[bytes, float]:
-        try:
-            seconds = self.deadline.of(request.raw.stat().st_size)
-        except OSError:
-            seconds = self.deadline.base
-        files = json.dumps([str(request.raw), str(request.workdir)])
-        line = f'{{"files": {files}, "seconds": {seconds}, "options": {_plain(request.options)}}}\n'
-        return line.encode("ascii"), seconds
-
-    def _send(self, sent: _Sent) -> None:
+    def _send(self, sent: Sent) -> None:
         child = self._child
         if child is None or child.stdin is None:
             return

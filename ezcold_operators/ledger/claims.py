@@ -53,19 +53,16 @@ def renewed(ledger: Ledger, table: Table) -> Iterator[None]:
             except Unavailable:
                 continue  # claims that run out cost double work, nothing else
 
+    def release_all() -> None:
+        with ledger.transaction("claims.release") as conn:
+            mine = table.c.claimed_by == holders.me()
+            conn.execute(update(table).where(mine).values(claimed_by=None, claimed_until=None))
+
     thread = Thread(target=beat, name=f"claims {table.name}", daemon=True)
     thread.start()
-    interrupted = False
-    try:
-        yield
-    except KeyboardInterrupt:
-        # A transaction of ours that was cut may hold the ledger still; and claims of a process that is gone are free.
-        interrupted = True
-        raise
-    finally:
-        stop.set()
-        thread.join()
-        if not interrupted:
-            with ledger.transaction("claims.release") as conn:
-                mine = table.c.claimed_by == holders.me()
-                conn.execute(update(table).where(mine).values(claimed_by=None, claimed_until=None))
+    with holders.releasing(release_all):
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,3 +46,19 @@ def is_dead(holder: str) -> bool:
     if len(parts) != 4 or not parts[1] or parts[1] != _machine() or not parts[2].isdigit():
         return False
     return _start_time(int(parts[2])) != parts[3]
+
+
+@contextmanager
+def releasing(release: Callable[[], None]) -> Iterator[None]:
+    """Give up what is held at the end of the block.
+
+    Not after Ctrl-C: a transaction of ours that was cut may hold the ledger still; what a dead process held is free.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        release()
+        raise
+    release()

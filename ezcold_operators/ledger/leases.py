@@ -70,7 +70,7 @@ class Lease:
         self._thread.join(timeout=BUSY_JOIN_SECONDS)
 
     def release(self) -> None:
-        self.stop()
+        """Let others have it."""
         with self._ledger.transaction("lease.release") as conn:
             conn.execute(delete(lease).where((lease.c.name == self._name) & (lease.c.holder == self._holder)))
 
@@ -114,12 +114,8 @@ def take(ledger: Ledger, name: str, wait: float = 60.0) -> Iterator[Lease]:
         time.sleep(POLL_SECONDS)
     held = Lease(ledger, name, holder)
     held.start()
-    try:
-        yield held
-    except KeyboardInterrupt:  # as in claims.renewed
-        held.stop()
-        raise
-    except BaseException:
-        held.release()
-        raise
-    held.release()
+    with holders.releasing(held.release):
+        try:
+            yield held
+        finally:
+            held.stop()

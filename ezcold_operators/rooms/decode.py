@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from ezcold_operators.decoding.base import Decoded, Found, Headers
 from ezcold_operators.decoding.decoders import Decoders
-from ezcold_operators.decoding.guard import Failure, Request
+from ezcold_operators.decoding.requests import Failure, Request
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import claims, decodings, items
 from ezcold_operators.ledger.decodings import NewDecoding, NewDocument

@@ -14,7 +14,7 @@ from ezcold_operators.ledger import deliveries, history, items
 from ezcold_operators.ledger.items import NewItem
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.staging import Staging
-from ezcold_operators.sources.base import Listed, Session, Taken, Window
+from ezcold_operators.sources.base import UNREADABLE, Listed, Session, Taken, Window
 from ezcold_operators.stage import Batch
 
 BATCH_ITEMS = 200
@@ -23,8 +23,6 @@ BATCH_BYTES = 16_000_000
 SPAN_ITEMS = 1_000
 SPAN_BYTES = 64_000_000
 """What the source is asked for in one go: it works on the next answers while we write those that came."""
-UNREADABLE = "unreadable"
-"""A source's fingerprint for what stands there and cannot be read just now."""
 ROUND_ITEMS = 20_000
 """So many unknown items are held in memory at most; the rest is listed again."""
 
@@ -101,7 +99,7 @@ def _stage_all(river: River, session: Session, unknown: list[Listed]) -> tuple[i
     """Stage them in batches; how many rows that made, and False if one must be listed again (changed, unreadable)."""
     limit = river.launcher.limits.max_item_mb * 1_000_000
     small = [listed for listed in unknown if listed.size <= limit]
-    reading = _Reading(river, len(small))
+    reading = _Reading(river, limit, len(small))
     reading.store([_too_large(listed, limit) for listed in unknown if listed.size > limit])
     with Staging(reading.store) as staging:
         done = 0
@@ -128,12 +126,12 @@ def _wait(river: River, count: int, began: float, *, last: bool) -> None:
 class _Reading:
     """What one listing gave: rows in the ledger, and whether everything could be read."""
 
-    def __init__(self, river: River, readable: int) -> None:
+    def __init__(self, river: River, limit: int, readable: int) -> None:
         self.river = river
+        self._limit = limit
         self.readable = readable
         self.stored = 0
         self.whole = True
-        self._limit = river.launcher.limits.max_item_mb * 1_000_000
 
     def read(self, takings: Iterator[Taken], staging: Staging[list[NewItem]]) -> None:
         """Stage what comes, in batches; what came before the source broke off is not read again."""

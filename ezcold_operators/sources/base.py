@@ -18,6 +18,9 @@ from typing import Any, Literal, Protocol
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After
 
+UNREADABLE = "unreadable"
+"""Fingerprint of what stands there and cannot be read just now: never equal to one that is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -17,7 +17,7 @@ from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After, Launcher, SourceConfig
 from ezcold_operators.errors import ItemFailed
 from ezcold_operators.i18n import _
-from ezcold_operators.sources.base import Listed, Outcome, Taken, Window
+from ezcold_operators.sources.base import UNREADABLE, Listed, Outcome, Taken, Window
 from ezcold_operators.sources.imap_after import Acknowledger
 from ezcold_operators.sources.imap_client import Connection, Cut, Fetched, Refused, State
 from ezcold_operators.sources.imap_fetch import Fetcher
@@ -25,8 +25,6 @@ from ezcold_operators.sources.imap_folders import Folder, Folders
 from ezcold_operators.sources.imap_marks import LARGE, SURVEY, Mark, Survey, digest
 from ezcold_operators.sources.imap_read import COUNT, PROOF, proof, read
 
-UNREADABLE = "unreadable"
-"""Fingerprint of a mail whose header the server cannot give: never equal to one that is read."""
 AHEAD = 4
 """Commands for headers under way at once."""
 SAMPLES = 16

@@ -16,7 +16,7 @@ from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.launcher import After, Launcher, SourceConfig
 from ezcold_operators.errors import ConfigurationError, ItemChanged, ItemFailed, SourceUnavailable
 from ezcold_operators.i18n import _
-from ezcold_operators.sources.base import Listed, Outcome, Taken, Window
+from ezcold_operators.sources.base import UNREADABLE, Listed, Outcome, Taken, Window
 from ezcold_operators.sources.pop_client import Cut, Pop, Refused
 from ezcold_operators.sources.pop_snapshot import Snapshot, blocks
 
@@ -129,7 +129,7 @@ class PopSession:
                 continue
             yield Listed(
                 key=f"{self.place};{seen.names[number]}",
-                fingerprint=seen.proofs.get(number, "unreadable"),
+                fingerprint=seen.proofs.get(number, UNREADABLE),
                 place=self.place,
                 size=seen.sizes[number],
                 date=date,

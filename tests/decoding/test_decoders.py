@@ -10,7 +10,7 @@ import pytest
 
 from ezcold_operators.decoding import Decoded
 from ezcold_operators.decoding.decoders import Decoders
-from ezcold_operators.decoding.guard import AHEAD, Failure, Request
+from ezcold_operators.decoding.requests import AHEAD, Failure, Request
 
 MAIL = (
     b"From: a@example.fr\r\nSubject: %d\r\nContent-Type: application/pdf; name=a%d.pdf\r\n"

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from ezcold_operators.decoding import Decoded, Options
-from ezcold_operators.decoding.guard import Deadline, DecoderProcess, Failure, Request
+from ezcold_operators.decoding.guard import DecoderProcess
+from ezcold_operators.decoding.requests import Deadline, Failure, Request
 from ezcold_operators.errors import StageUnavailable
 
 MAIL = (

@@ -1,0 +1,106 @@
+"""What is asked of a decoder child, and how much of it may be under way before the first answer has come."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .base import Options
+from .wire import options_to
+
+AHEAD = 100
+"""Requests sent before the first answer is awaited: the child works on while its parent makes results durable."""
+AHEAD_MB = 64
+"""Megabytes of items among them: what is decoded ahead lies on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One item to decode.
+
+    :param workdir: the item's own directory; made if absent, emptied if decoding fails.
+    :param tag: the caller's own, comes back unread.
+    """
+
+    raw: Path
+    workdir: Path
+    options: Options = field(default_factory=Options)
+    tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The decoder gave no answer for this item; `reason` is a sentence for a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Seconds an item may take: `base` and as much again for every megabyte as `per_mb` says."""
+
+    base: float = 10.0
+    per_mb: float = 1.0
+
+    def of(self, size: int) -> float:
+        """Seconds for an item of so many bytes."""
+        return self.base + self.per_mb * size / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request on its way: its line, the seconds that its answer may take."""
+
+    request: Request
+    line: bytes
+    seconds: float
+
+
+@dataclass(slots=True)
+class Queue:
+    """Requests whose answers have not come yet, and what they are together."""
+
+    deadline: Deadline
+    sent: deque[Sent] = field(default_factory=deque)
+    volume: int = 0
+    seconds: float = 0.0
+
+    def add(self, request: Request) -> Sent:
+        """A request, as it is to be sent."""
+        try:
+            seconds = self.deadline.of(request.raw.stat().st_size)
+        except OSError:
+            seconds = self.deadline.base
+        files = json.dumps([str(request.raw), str(request.workdir)])
+        line = f'{{"files": {files}, "seconds": {seconds}, "options": {_plain(request.options)}}}\n'.encode("ascii")
+        self.sent.append(Sent(request, line, seconds))
+        self.volume += len(line)
+        self.seconds += seconds
+        return self.sent[-1]
+
+    def pop(self) -> Request:
+        """The request that is answered next."""
+        first = self.sent.popleft()
+        self.volume -= len(first.line)
+        self.seconds -= first.seconds
+        return first.request
+
+    def room(self, volume: int) -> bool:
+        """Whether one more may be sent ahead.
+
+        :param volume: bytes of lines that the pipe takes without blocking.
+        """
+        if not self.sent:
+            return True
+        seconds = self.seconds - len(self.sent) * self.deadline.base
+        return len(self.sent) < AHEAD and self.volume < volume and seconds < AHEAD_MB * self.deadline.per_mb
+
+
+@lru_cache(maxsize=4)
+def _plain(options: Options) -> str:
+    """As JSON; the same for many items."""
+    return json.dumps(options_to(options))
