@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import IO
 from ..errors import ConfigurationError, StageUnavailable
 from ..i18n import _
 from .base import Decoded
-from .requests import Deadline, Failure, Queue, Request, Sent
+from .requests import Answer, Deadline, Decoder, Failure, Queue, Request, Sent
 from .wire import decoded_from
 
 AHEAD_BYTES = 32_768
@@ -43,7 +43,7 @@ class _Gone:
     reason: str
 
 
-class DecoderProcess:
+class DecoderProcess(Decoder):
     """A persistent decoder in a child process; a context manager, used by one thread.
 
     :param deadline: bound on the time of one item.
@@ -57,6 +57,7 @@ class DecoderProcess:
         self._errors: IO[bytes] | None = None
         self._buffer = b""
         self._ahead_bytes = AHEAD_BYTES
+        self._queue = Queue(self.deadline)
 
     def __enter__(self) -> DecoderProcess:
         self._start()
@@ -72,36 +73,36 @@ class DecoderProcess:
         """The child's process id; another one after a restart. 0 before the start."""
         return self._child.pid if self._child else 0
 
-    def map(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Decoded | Failure]]:
-        """Decode the requests in order; some are sent ahead of the answers.
+    @property
+    def room(self) -> bool:
+        return self._queue.room(self._ahead_bytes)
 
-        :raises StageUnavailable: our own disk fails (full, read-only): no fault of the item.
-        :raises ConfigurationError: an item needs what is not installed or is configured wrongly.
-        """
-        source = iter(requests)
-        queue = Queue(self.deadline)
-        exhausted = False
-        while True:
-            while not exhausted and queue.room(self._ahead_bytes):
-                request = next(source, None)
-                if request is None:
-                    exhausted = True
-                    break
-                if not queue.sent and (self._child is None or self._child.poll() is not None):
-                    self._restart([])
-                self._send(queue.add(request))
-            if not queue.sent:
-                return
-            answer = self._answer(queue.sent[0].seconds)
-            request = queue.pop()
-            if isinstance(answer, _Gone):
-                self._restart([request, *(each.request for each in queue.sent)])
-                for each in queue.sent:
-                    self._send(each)
-                answer = Failure(answer.reason)
-            elif isinstance(answer, Failure):
-                self._clear(request)
-            yield request, answer
+    @property
+    def busy(self) -> bool:
+        return bool(self._queue.sent)
+
+    def ready(self) -> bool:
+        if not self.busy or self._child is None or self._child.stdout is None:
+            return False
+        return b"\n" in self._buffer or bool(select.select([self._child.stdout], [], [], 0)[0])
+
+    def send(self, request: Request) -> None:
+        if not self.busy and (self._child is None or self._child.poll() is not None):
+            self._restart([])
+        self._send(self._queue.add(request))
+
+    def receive(self) -> Answer:
+        """The answer to what was sent first."""
+        first = self._queue.pop()
+        answer = self._answer(first.seconds)
+        if isinstance(answer, _Gone):
+            self._restart([first.request, *(each.request for each in self._queue.sent)])
+            for each in self._queue.sent:
+                self._send(each)
+            answer = Failure(answer.reason)
+        elif isinstance(answer, Failure):
+            self._clear(first.request)
+        return first.request, answer
 
     # -- the protocol
 

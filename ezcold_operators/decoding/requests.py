@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .base import Options
+from .base import Decoded, Options
 from .wire import options_to
 
 AHEAD = 100
@@ -37,6 +39,51 @@ class Failure:
     """The decoder gave no answer for this item; `reason` is a sentence for a person."""
 
     reason: str
+
+
+Answer = tuple[Request, Decoded | Failure]
+
+
+class Decoder(ABC):
+    """Who is sent items ahead and answers each once; used by one thread."""
+
+    @property
+    @abstractmethod
+    def room(self) -> bool:
+        """Whether `send` may be called."""
+
+    @property
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether an answer is due, so that `receive` may be called."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether `receive` would not wait for a decoding."""
+
+    @abstractmethod
+    def send(self, request: Request) -> None:
+        """Begin an item."""
+
+    @abstractmethod
+    def receive(self) -> Answer:
+        """One of the answers that are due.
+
+        :raises StageUnavailable: our own disk fails (full, read-only): no fault of the item.
+        :raises ConfigurationError: an item needs what is not installed or is configured wrongly.
+        """
+
+    def map(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """Decode the requests, in nearly their order; they are taken as far ahead as they fit.
+
+        :raises StageUnavailable: :raises ConfigurationError: as `receive`.
+        """
+        for request in requests:
+            while not self.room:
+                yield self.receive()
+            self.send(request)
+        while self.busy:
+            yield self.receive()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +129,12 @@ class Queue:
         self.seconds += seconds
         return self.sent[-1]
 
-    def pop(self) -> Request:
+    def pop(self) -> Sent:
         """The request that is answered next."""
         first = self.sent.popleft()
         self.volume -= len(first.line)
         self.seconds -= first.seconds
-        return first.request
+        return first
 
     def room(self, volume: int) -> bool:
         """Whether one more may be sent ahead.

@@ -29,6 +29,10 @@ def no_progress(room: str, done: int, total: int | None) -> None:
     """Progress that nobody watches."""
 
 
+def nothing() -> None:
+    """What there is to do meanwhile, most of the time."""
+
+
 class ItemsFailed(EzcoldError):
     """Items failed or were quarantined in this run; everything else was done. Raised last, by who runs the rooms."""
 
@@ -45,6 +49,8 @@ class River:
     settings: Settings
     credentials: Callable[[str], Credentials] = connections.resolve
     progress: Progress = no_progress
+    meanwhile: Callable[[], None] = nothing
+    """Called by the fetch room each time that more is staged: another room's turn."""
     errors: list[str] = field(default_factory=list)
     """One sentence for each cause met so far."""
 

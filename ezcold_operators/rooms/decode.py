@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +17,14 @@ from sqlalchemy import select
 from ezcold_operators.decoding.base import Decoded, Found, Headers
 from ezcold_operators.decoding.decoders import Decoders
 from ezcold_operators.decoding.requests import Failure, Request
+from ezcold_operators.errors import EzcoldError
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger import claims, decodings, items
 from ezcold_operators.ledger.decodings import NewDecoding, NewDocument
 from ezcold_operators.ledger.events import Event
 from ezcold_operators.ledger.tables import item
 from ezcold_operators.rooms import partials
-from ezcold_operators.rooms.base import River, decode_options, decryption_keys
+from ezcold_operators.rooms.base import Keys, River, decode_options, decryption_keys
 from ezcold_operators.rooms.staging import Staging
 from ezcold_operators.stage import Batch, Blob, mapped
 
@@ -34,69 +36,119 @@ WRITE_BYTES = 64_000_000
 def decode(river: River) -> dict[str, Any]:
     """Decode every staged item; what fails is tried again, then quarantined; its neighbours go on.
 
+    :raises StageUnavailable: :raises LedgerUnavailable: :raises ConfigurationError:
+    """
+    with opened(river) as room:
+        return room.finish()
+
+
+@contextmanager
+def opened(river: River) -> Iterator[Decoding]:
+    """The room, for turns beside another one.
+
     :raises StageUnavailable: :raises LedgerUnavailable:
     """
-    with river.ledger.transaction("decode.revived") as conn:
-        items.revive(conn, river.id, river.stage.has)
     with ExitStack() as stack:
         stack.enter_context(claims.renewed(river.ledger, item))
-        room = _Decoding(river, stack.enter_context(river.stage.workdir()))
-        decoders = stack.enter_context(Decoders())
+        workdir, decoders = stack.enter_context(river.stage.workdir()), stack.enter_context(Decoders())
+        room = Decoding(river, workdir, decoders)
         stack.enter_context(room.staging)
-        for attempt in range(items.ATTEMPTS):
-            room.again = False
-            room.decode(decoders)
-            if not room.again or attempt + 1 == items.ATTEMPTS:
-                break
-        room.join(decoders)
-    return {"decoded": room.decoded, "documents": room.documents, "failed": room.failed}
+        yield room
 
 
-class _Decoding:
-    """One run's decoding: its counts, and whether an item waits for another attempt."""
+class Decoding:
+    """One run's decoding: what is under way, and its counts."""
 
-    def __init__(self, river: River, workdir: Path) -> None:
+    def __init__(self, river: River, workdir: Path, decoders: Decoders) -> None:
         self.river = river
         self.decoded = self.documents = self.failed = 0
-        self.again = False
-        self.workdir = workdir
         self.staging: Staging[_Written] = Staging(self._record)
+        self._decoders = decoders
+        self._workdir = workdir
         self._folders: list[Path] = []
+        self._keys: Keys | None = None
+        self._rows: deque[Any] = deque()
+        self._last = 0
+        self._found: list[tuple[Request, Decoded]] = []
+        self._size = 0
         self._parts: dict[int, partials.Part] = {}
-        self.keys = decryption_keys(river.launcher, river.credentials)
+        self._again = False
+        self._trouble: EzcoldError | None = None
 
-    def decode(self, decoders: Decoders) -> None:
-        """Decode what is staged, each item once, and write it down in pieces that become durable together."""
-        found: list[tuple[Request, Decoded]] = []
-        size = 0
-        for request, answer in decoders.map(self._request(row) for rows in self._claimed() for row in self._here(rows)):
-            if isinstance(answer, Failure):
-                self._fail(request.tag, answer.reason)
-                continue
-            part = partials.waiting(self.river, request.tag, answer, time.time())
-            if part is not None:
-                self._parts[part.row.id] = part
-                continue
-            found.append((request, answer))
-            size += sum(one.size for one in answer.documents)
-            if len(found) >= WRITE_ITEMS or size >= WRITE_BYTES:
-                self._write(found)
-                found, size = [], 0
-        self._write(found)
+    def turn(self) -> None:
+        """What can be done without waiting for a decoder, beside another room; trouble waits for `finish`."""
+        if self._trouble is not None:
+            return
+        try:
+            self._feed()
+            while self._decoders.ready():
+                self._take(*self._decoders.receive())
+        except EzcoldError as exc:
+            self._trouble = exc
+
+    def finish(self) -> dict[str, Any]:
+        """Decode all that is staged, each item once in each of several passes, and join what came in parts.
+
+        :raises StageUnavailable: :raises LedgerUnavailable: :raises ConfigurationError:
+        """
+        if self._trouble is not None:
+            raise self._trouble
+        self._unlock()  # what is wrong with the keys is said even when nothing waits
+        self._drain()
+        with self.river.ledger.transaction("decode.revived") as conn:
+            items.revive(conn, self.river.id, self.river.stage.has)
+        for _attempt in range(items.ATTEMPTS):
+            self._last, self._again = 0, False
+            self._drain()
+            if not self._again:
+                break
+        self._join()
+        return {"decoded": self.decoded, "documents": self.documents, "failed": self.failed}
+
+    def _unlock(self) -> Keys:
+        if self._keys is None:
+            self._keys = decryption_keys(self.river.launcher, self.river.credentials)
+        return self._keys
+
+    def _drain(self) -> None:
+        """Until nothing is staged any more that this pass has not seen, and all is written down."""
+        while self._feed():
+            self._take(*self._decoders.receive())
+        self._write()
         self.staging.finish()
 
-    def _claimed(self) -> Iterator[Sequence[Any]]:
-        """Staged items, claimed batch by batch, each once a pass."""
-        last = 0
-        while True:
-            where = (item.c.launcher == self.river.id) & (item.c.state == "staged")
+    def _feed(self) -> bool:
+        """Give the decoders as much as they take; whether they owe an answer."""
+        while self._decoders.room and (self._rows or self._claim()):
+            self._decoders.send(self._request(self._rows.popleft()))
+        return self._decoders.busy
+
+    def _claim(self) -> bool:
+        """More staged items, each once a pass; whether there are any."""
+        where = (item.c.launcher == self.river.id) & (item.c.state == "staged")
+        while not self._rows:
             with self.river.ledger.transaction("decode.claim") as conn:
-                ids = claims.claim(self.river.ledger, conn, item, where, BATCH, last)
+                ids = claims.claim(self.river.ledger, conn, item, where, BATCH, self._last)
                 rows = conn.execute(select(item).where(item.c.id.in_(ids)).order_by(item.c.id)).all() if ids else []
             if not rows:
-                return
-            last = rows[-1].id
-            yield rows
+                return False
+            self._last = rows[-1].id
+            self._rows.extend(self._here(rows))
+        return True
+
+    def _take(self, request: Request, answer: Decoded | Failure) -> None:
+        """Write down an answer, together with others."""
+        if isinstance(answer, Failure):
+            self._fail(request.tag, answer.reason)
+            return
+        part = partials.waiting(self.river, request.tag, answer, time.time())
+        if part is not None:
+            self._parts[part.row.id] = part
+            return
+        self._found.append((request, answer))
+        self._size += sum(one.size for one in answer.documents)
+        if len(self._found) >= WRITE_ITEMS or self._size >= WRITE_BYTES:
+            self._write()
 
     def _here(self, rows: Sequence[Any]) -> list[Any]:
         """Rows whose bytes are in the stage; the others' are taken from their source again."""
@@ -107,27 +159,28 @@ class _Decoding:
             self.river.failed(_("items vanished from the stage: they are taken from the source again"))
         return [row for row in rows if row.id not in gone]
 
-    def join(self, decoders: Decoders) -> None:
+    def _join(self) -> None:
         """Mails sent in several mails that are all here: the first item gets the documents, the others follow it."""
-        for whole, parts in partials.whole_mails(self.river, list(self._parts.values()), self.workdir):
+        for whole, parts in partials.whole_mails(self.river, list(self._parts.values()), self._workdir):
             first, others = parts[0].row, [part.row.id for part in parts[1:]]
-            options = decode_options(self.river.launcher, "", self.keys)
-            for request, answer in decoders.map([Request(whole, self._folder(), options, tag=first)]):
+            options = decode_options(self.river.launcher, "", self._keys)
+            for request, answer in self._decoders.map([Request(whole, self._folder(), options, tag=first)]):
                 if isinstance(answer, Failure):
                     self._fail(first, answer.reason)
                 else:
-                    self._write([(request, answer)], others)
+                    self._found = [(request, answer)]
+                    self._write(others)
         self.staging.finish()
 
     def _request(self, row: Any) -> Request:
-        options = decode_options(self.river.launcher, row.name, self.keys)
+        options = decode_options(self.river.launcher, row.name, self._unlock())
         return Request(self.river.stage.path(row.sha256), self._folder(), options, tag=row)
 
     def _folder(self) -> Path:
         """An empty folder for one item; emptied ones are used again, for making one costs as much as a small file."""
         if self._folders:
             return self._folders.pop()
-        folder = self.workdir / secrets.token_hex(8)
+        folder = self._workdir / secrets.token_hex(8)
         with mapped(self.river.stage.root):
             folder.mkdir()
         return folder
@@ -144,9 +197,10 @@ class _Decoding:
             if decodings.attempt_failed(*args):
                 self.failed += 1
             else:
-                self.again = True
+                self._again = True
 
-    def _write(self, found: Sequence[tuple[Request, Decoded]], followers: Sequence[int] = ()) -> None:
+    def _write(self, followers: Sequence[int] = ()) -> None:
+        found, self._found, self._size = self._found, [], 0
         if not found:
             return
         batch = self.river.stage.batch()

@@ -163,6 +163,7 @@ class _Reading:
             items.stage(river.ledger, conn, river.run_id, river.id, new, by_content, files)
         self.stored += len(new)
         river.progress("fetch", min(self.stored, self.readable), self.readable)
+        river.meanwhile()
 
     def _stage_one(self, batch: Batch, taken: Taken, new: list[NewItem]) -> int:
         """Add one item to `new`; its bytes."""

@@ -13,7 +13,7 @@ from ezcold_operators.errors import (
     Unavailable,
 )
 from ezcold_operators.rooms.base import River
-from ezcold_operators.rooms.decode import decode
+from ezcold_operators.rooms.decode import opened as decoding
 from ezcold_operators.rooms.dispatch import dispatch
 from ezcold_operators.rooms.fetch import fetch
 from ezcold_operators.rooms.filter import filter_documents
@@ -49,13 +49,20 @@ class Run:
     def rooms(self) -> dict[str, Any]:
         """Run every room; the summary of the run."""
         river = self.river
-        self._room(lambda: fetch(river, only_debts=river.launcher.reprise is not None))
-        self._room(lambda: decode(river))
+        self._room(self._fetch_and_decode)
         owing = self._room(lambda: filter_documents(river)).get("owing", [])
         for scenario in owing:
             self._room(lambda scenario=scenario: dispatch(river, scenario))  # type: ignore[misc]
         self._room(lambda: settle(river))
         return summary(river)
+
+    def _fetch_and_decode(self) -> dict[str, Any]:
+        """Decoding takes its turns while the source is read: the decoders, processes of their own, would idle else."""
+        only_debts = self.river.launcher.reprise is not None
+        with decoding(self.river) as room:
+            self.river.meanwhile = room.turn
+            self._room(lambda: fetch(self.river, only_debts=only_debts))
+            return room.finish()
 
     def exit_code(self, counts: dict[str, Any]) -> int:
         """2 configuration; else 1 an item failed or was quarantined; else 3 unavailable or refused; else 0."""
