@@ -22,6 +22,14 @@ _KEPT = {
     *(b"content-description", b"from", b"sender", b"to", b"cc", b"subject", b"date", b"message-id", b"content-base"),
 }
 
+MOST_PLAIN = 65_536
+"""Bytes of a header block that is taken apart at once; a longer one is read line by line."""
+_PLAIN = re.compile(
+    rb"(?:[!-9;-~]{1,200}+[ \t]{0,99}+:[^\r\n]{0,3000}+\r?\n(?:[ \t]{1,99}+[^\s][^\r\n]{0,3000}+\r?\n)*+)++\r?\n"
+)
+"""A header block as it should be: fields with their folds, none too long, an empty line."""
+_FIELD_END = re.compile(rb"\n(?![ \t])")
+
 
 @dataclass(slots=True)
 class Fields:
@@ -54,6 +62,27 @@ def read_fields(raw: Raw, start: int, end: int, top: bool = False) -> Fields:
 
     :param top: the beginning of a mail: empty lines, a byte order mark and an mbox "From " line before it are skipped.
     """
+    return _read_plain(raw, start, end) or _read_lines(raw, start, end, top)
+
+
+def _read_plain(raw: Raw, start: int, end: int) -> Fields | None:
+    """A header block that is as it should be; None if it is not."""
+    block = _PLAIN.match(raw.read(start, min(end, start + MOST_PLAIN)))
+    if not block:
+        return None
+    text = block.group().replace(b"\r\n", b"\n").rstrip(b"\n")
+    lines = _FIELD_END.split(text)
+    fields = Fields(body=start + block.end(), count=len(lines))
+    for line in lines:
+        name, _colon, value = line.partition(b":")
+        name = name.rstrip().lower()
+        if name in _KEPT:
+            fields.values.setdefault(name, []).append(value.strip())
+    return fields
+
+
+def _read_lines(raw: Raw, start: int, end: int, top: bool) -> Fields:
+    """A header block line by line, whatever it is like."""
     fields = Fields()
     current = _Reading()
     position = _skip_prelude(raw, start, end) if top else start

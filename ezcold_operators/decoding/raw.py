@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,8 @@ from types import TracebackType
 WINDOW = 1 << 20
 """Bytes of a large file that are held; one of up to four windows is held whole."""
 PIECE = 1 << 20
+_DASHES = re.compile(rb"--(?<=[\r\n]--)")
+"""Two dashes that begin a line; what a search can skip to comes first, the line's beginning is looked at afterwards."""
 
 
 class Raw:
@@ -57,6 +60,22 @@ class Raw:
             overlap = max(start, stop - len(needle) + 1)
             self._at, self._window = overlap, self._pread(overlap, min(overlap + self._span, self.size))
             start = overlap
+        return -1
+
+    def dashes(self, start: int) -> int:
+        """Offset of the first line that begins after start, with two dashes; -1 if there is none."""
+        while start < self.size:
+            if not self._at <= start < self._at + len(self._window):
+                self._at, self._window = start, self._pread(start, min(start + self._span, self.size))
+            found = _DASHES.search(self._window, start + 1 - self._at)
+            if found:
+                return self._at + found.start()
+            stop = self._at + len(self._window)
+            if stop >= self.size:
+                return -1
+            # the dashes and the line end before them may straddle two windows
+            start = max(start, stop - 2)
+            self._at, self._window = start, self._pread(start, min(start + self._span, self.size))
         return -1
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ class _Walker:
         self.leaf: Leaf | None = None
         self.gap = 0
         self.guesses = 0
-        self.next_lf = self.next_cr = -2
+        self.next_dashes = -2
         first = raw.find(b"\n", 0, 4096)
         self.doubled = first > 1 and raw.read(first - 2, first) == b"\r\r"
 
@@ -106,21 +106,22 @@ class _Walker:
 
     def level(self, boundary: bytes) -> int:
         """The innermost multipart with this boundary, an unclosed one if there is any."""
-        levels = [index for index, multipart in enumerate(self.stack) if multipart.boundary == boundary]
-        return next((index for index in reversed(levels) if not self.stack[index].closed), levels[-1])
+        innermost = -1
+        for index in range(len(self.stack) - 1, -1, -1):
+            if self.stack[index].boundary == boundary:
+                if not self.stack[index].closed:
+                    return index
+                innermost = max(innermost, index)
+        return innermost
 
     def dashes(self, position: int, end: int) -> int:
         """Offset of the next line, from position on, that begins with two dashes; -1 if there is none before end."""
         if position == 0 and self.raw.read(0, 2) == b"--":
             return 0
         since = max(position - 1, 0)
-        if self.next_lf != -1 and self.next_lf < since:
-            self.next_lf = self.raw.find(b"\n--", since)
-        if self.next_cr != -1 and self.next_cr < since:
-            self.next_cr = self.raw.find(b"\r--", since)
-        found = [offset + 1 for offset in (self.next_lf, self.next_cr) if offset >= since]
-        nearest = min(found, default=-1)
-        return nearest if nearest < end else -1
+        if self.next_dashes != -1 and self.next_dashes <= since:
+            self.next_dashes = self.raw.dashes(since)
+        return self.next_dashes if self.next_dashes < end else -1
 
     def finish(self, line: int, level: int) -> None:
         """End what is open before the boundary line at `line`, down to the multipart at `level`."""
@@ -151,12 +152,11 @@ class _Walker:
         floor = len(self.stack)
         multipart.boundary = boundary
         self.tree.gaps = [gap for gap in self.tree.gaps if not multipart.start <= gap[0] < end]
-        kept = self.next_lf, self.next_cr
-        self.next_lf = self.next_cr = -2
+        kept, self.next_dashes = self.next_dashes, -2
         self.push(multipart)
         self.gap = multipart.start
         self.region(floor, multipart.start, end)
-        self.next_lf, self.next_cr = kept
+        self.next_dashes = kept
 
     def partless(self, fields: Fields, place: str) -> None:
         """A multipart without parts: harmless if it is empty, but a name or a disposition in its header promises."""

@@ -159,6 +159,8 @@ def test_a_window_sees_what_the_whole_file_has(pieces: list[bytes], window: int)
         with Raw(Path(stream.name), window) as narrow, Raw(Path(stream.name)) as whole:
             for start in range(len(data) + 1):
                 assert narrow.find(b"\n--", start) == data.find(b"\n--", start)
+                ends = [at for at in (data.find(b"\n--", start), data.find(b"\r--", start)) if at >= 0]
+                assert narrow.dashes(start) == whole.dashes(start) == min(ends, default=-2) + 1
                 assert narrow.line(start) == whole.line(start)
                 assert narrow.line(start, 4)[1] == whole.line(start)[1]
                 assert narrow.read(start, start + 7) == data[start : start + 7]
