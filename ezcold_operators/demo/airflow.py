@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -21,6 +22,8 @@ from ezcold_operators.demo.processes import Processes, free_port
 ROOT = Path(__file__).resolve().parents[2]
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 START_SECONDS = 180.0
+WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before asking again: on a busy machine Airflow answers 500 while its SQLite is locked."""
 LOGIN = "admin"
 
 
@@ -157,9 +160,16 @@ class Airflow:
         self._client.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """One REST call below /api/v2; its JSON."""
-        answer = self._client.request(method, f"/api/v2{path}", json=body).raise_for_status()
-        json_answer: dict[str, Any] = answer.json()
+        """One REST call below /api/v2, whose repetition does no harm; its JSON.
+
+        :raises httpx2.HTTPStatusError: refused; or failed at every try.
+        """
+        for wait in (*WAITS, None):
+            answer = self._client.request(method, f"/api/v2{path}", json=body)
+            if wait is None or answer.status_code < 500:
+                break
+            sleep(wait)
+        json_answer: dict[str, Any] = answer.raise_for_status().json()
         return json_answer
 
     def dags(self) -> set[str]:
@@ -169,7 +179,13 @@ class Airflow:
     def run(self, dag_id: str) -> str:
         """Unpause a DAG and start a run; its id."""
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
-        return str(self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
+        run_id = f"manual__{secrets.token_hex(8)}"
+        try:
+            self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "dag_run_id": run_id})
+        except httpx2.HTTPStatusError as exc:
+            if exc.response.status_code != HTTPStatus.CONFLICT:  # else a try before began it, and its answer failed
+                raise
+        return run_id
 
     def state(self, dag_id: str, run_id: str) -> tuple[str, dict[str, str]]:
         """(the run's state, the state of each of its tasks)."""
