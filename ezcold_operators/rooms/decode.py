@@ -69,6 +69,7 @@ class Decoding:
         self._keys: Keys | None = None
         self._rows: deque[Any] = deque()
         self._last = 0
+        self._more = True
         self._found: list[tuple[Request, Decoded]] = []
         self._size = 0
         self._parts: dict[int, partials.Part] = {}
@@ -80,6 +81,7 @@ class Decoding:
         if self._trouble is not None:
             return
         try:
+            self._more = True
             self._feed()
             while self._decoders.ready():
                 self._take(*self._decoders.receive())
@@ -112,6 +114,7 @@ class Decoding:
 
     def _drain(self) -> None:
         """Until nothing is staged any more that this pass has not seen, and all is written down."""
+        self._more = True
         while self._feed():
             self._take(*self._decoders.receive())
         self._write()
@@ -126,15 +129,15 @@ class Decoding:
     def _claim(self) -> bool:
         """More staged items, each once a pass; whether there are any."""
         where = (item.c.launcher == self.river.id) & (item.c.state == "staged")
-        while not self._rows:
+        while self._more and not self._rows:
             with self.river.ledger.transaction("decode.claim") as conn:
                 ids = claims.claim(self.river.ledger, conn, item, where, BATCH, self._last)
                 rows = conn.execute(select(item).where(item.c.id.in_(ids)).order_by(item.c.id)).all() if ids else []
-            if not rows:
-                return False
-            self._last = rows[-1].id
-            self._rows.extend(self._here(rows))
-        return True
+            self._more = bool(rows)
+            if rows:
+                self._last = rows[-1].id
+                self._rows.extend(self._here(rows))
+        return bool(self._rows)
 
     def _take(self, request: Request, answer: Decoded | Failure) -> None:
         """Write down an answer, together with others."""
