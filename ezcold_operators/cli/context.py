@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ezcold_operators import log
 from ezcold_operators.config import credentials as connections
@@ -21,8 +22,10 @@ from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 from ezcold_operators.ledger.engine import shown
 from ezcold_operators.ledger.ledger import Ledger
-from ezcold_operators.ledger.people import Decision
 from ezcold_operators.rooms.base import Progress, ledger_url, no_progress
+
+if TYPE_CHECKING:
+    from ezcold_operators.ledger.people import Decision
 
 
 def load(file: Path) -> tuple[Launcher, dict[str, Scenario], Settings]:
@@ -75,6 +78,8 @@ def living(settings: Settings) -> set[str]:
 def new_decision(reason: str = "") -> Decision:
     """A decision of the person at this terminal."""
     import getpass
+
+    from ezcold_operators.ledger.people import Decision
 
     try:
         who = getpass.getuser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -41,6 +42,18 @@ def test_the_migrations_make_the_tables_of_the_code(ledger: Ledger) -> None:
         # Only PostgreSQL has them, and only where its extension pg_trgm is there.
         assert [one for one in found if not str(getattr(one[1], "name", "")).endswith("_trigrams")] == []
     assert schema.current(ledger.engine) == schema.HEAD
+
+
+def test_the_partial_indexes_have_the_conditions_that_the_code_names(ledger: Ledger) -> None:
+    named = {i.name: i.info["where"] for table in metadata.tables.values() for i in table.indexes if i.info}
+    assert len(named) == 3
+    query = (
+        "SELECT indexname, indexdef FROM pg_indexes" if ledger.is_postgres else "SELECT name, sql FROM sqlite_master"
+    )
+    with ledger.read() as conn:
+        made = {name: sql.partition(" WHERE ")[2] for name, sql in conn.execute(text(query)) if name in named}
+    # PostgreSQL tells them with brackets and casts of its own.
+    assert {name: re.sub(r"[()]|::\w+", "", where) for name, where in made.items()} == named
 
 
 def test_every_earlier_ledger_is_brought_to_this_version(ledger_url: str) -> None:
