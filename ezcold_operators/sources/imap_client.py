@@ -102,11 +102,11 @@ class Connection(Line):
         Items must begin with UID. What the server sends unasked has other items and perhaps no UID: an entry without
         the items asked for is no answer.
         """
-        return self._parsed(self._run("UID FETCH", uids, f"({items})"))
+        return self._fetch("UID FETCH", uids, items)
 
     def fetch_by_number(self, numbers: str, items: str) -> dict[int, Fetched]:
         """FETCH by sequence number, of the folder as it stands; by UID all the same."""
-        return self._parsed(self._run("FETCH", numbers, f"({items})"))
+        return self._fetch("FETCH", numbers, items)
 
     def search(self, criteria: str) -> list[int]:
         """UID SEARCH."""

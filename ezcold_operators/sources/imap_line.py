@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import imaplib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -16,10 +16,10 @@ import imapclient
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.errors import ConfigurationError, SourceUnavailable
 from ezcold_operators.i18n import _
-from ezcold_operators.sources import imap_parse, mail_common
-from ezcold_operators.sources.imap_ending import Ending, told
+from ezcold_operators.sources import mail_common
+from ezcold_operators.sources.imap_incoming import Incoming, told
 from ezcold_operators.sources.imap_login import BUSY_CODES, code_of, log_in, words_of
-from ezcold_operators.sources.imap_parse import Fetched
+from ezcold_operators.sources.imap_parse import Fetched, Malformed
 
 
 class Refused(SourceUnavailable):
@@ -66,7 +66,7 @@ class Flight:
 
     uids: Sequence[int]
     tag: Any
-    answer: list[Any] | Refused | None = None
+    answer: dict[int, Fetched] | Refused | Malformed | None = None
 
 
 class Line:
@@ -97,7 +97,7 @@ class Line:
     def _connect(self) -> None:
         credentials = self._credentials
         self._flights: list[Flight] = []
-        self._ending: Ending | None = None
+        self._words: Callable[[BaseException], str] = told
         context = mail_common.tls_context(credentials) if self._security != "none" else None
         with self._errors():
             self._client = imapclient.IMAPClient(
@@ -110,12 +110,13 @@ class Line:
         self._client.folder_encode = False
         self._client.normalise_times = False
         self._imap: Any = self._client._imap
-        self._ending = Ending(self._imap)
         self._imap.debug = 0  # IMAPClient hands every line of the protocol to the log; a LOGIN is one of them
         try:
             with self._errors():
                 if self._security == "starttls":
                     self._starttls(context)
+            self._incoming = Incoming(self._imap)
+            self._words = self._incoming.words
             with self._errors():
                 log_in(self._client, credentials)
             self._imap._cmd_log.clear()
@@ -149,8 +150,12 @@ class Line:
                         login=self.login, host=self.host
                     )
                 ) from exc
+            except Malformed as exc:
+                raise Cut(
+                    _("{host}:{port} gives an answer that is none").format(host=self.host, port=self.port)
+                ) from exc
             except (imaplib.IMAP4.abort, *mail_common.ENDED) as exc:
-                raise self._cut(self._ending.words(exc) if self._ending else told(exc)) from exc
+                raise self._cut(self._words(exc)) from exc
             except imaplib.IMAP4.error as exc:
                 words = mail_common.one_line(words_of(exc))
                 if words[:6].upper() == "* BYE ":  # instead of a greeting
@@ -174,28 +179,42 @@ class Line:
         :raises Refused: NO or BAD. :raises SourceUnavailable: the connection is lost.
         """
         self._land()
+        words = command.split()
         with self._errors():
-            return self._complete(command, self._imap._command(*command.split(), *args))
+            self._complete(words[0], self._imap._command(*words, *args))
+            return [part for part in self._imap.untagged_responses.pop(words[-1], []) if part is not None]
 
-    def _complete(self, command: str, tag: Any) -> list[Any]:
-        name, last = command.split()[0], command.split()[-1]
+    def _fetch(self, command: str, numbers: str, items: str) -> dict[int, Fetched]:
+        """One command whose answers are those to FETCH."""
+        self._run(command, numbers, f"({items})")
+        with self._errors():
+            return self._incoming.taken()
+
+    def _complete(self, name: str, tag: Any) -> None:
         typ, data = self._imap._command_complete(name, tag)
-        found = self._imap.untagged_responses.pop(last, [])
         if typ != "OK":
             raise imaplib.IMAP4.error(words_of(data[-1] if data else b""))
-        return [part for part in found if part is not None]
+
+    def _arrived(self, flight: Flight) -> dict[int, Fetched]:
+        """The answer to what was sent ahead; of what was sent after it, whatever the server gave already.
+
+        :raises Malformed: and as `_run`.
+        """
+        with self._errors():
+            self._complete("UID", flight.tag)
+        return self._incoming.taken()
 
     def _land(self) -> None:
         """Take the answers to all that was sent ahead, so that the next answer belongs to the next command."""
         for flight in self._flights:
             if flight.answer is None:
                 try:
-                    with self._errors():
-                        flight.answer = self._complete("UID FETCH", flight.tag)
-                except Refused as exc:
+                    flight.answer = self._arrived(flight)
+                except (Refused, Malformed) as exc:
                     flight.answer = exc
         self._flights.clear()
-        for stale in ("FETCH", "SEARCH", "LIST", "STATUS"):
+        self._incoming.forget()
+        for stale in ("SEARCH", "LIST", "STATUS"):
             self._imap.untagged_responses.pop(stale, None)
 
     def fetch_ahead(self, parts: Iterable[Sequence[int]], items: str, depth: int) -> Iterator[dict[int, Fetched]]:
@@ -220,13 +239,13 @@ class Line:
                 if not mine:
                     return
                 flight = mine.popleft()
-                if flight.answer is None:
-                    self._flights.remove(flight)
-                    with self._errors():
-                        flight.answer = self._complete("UID FETCH", flight.tag)
-                if isinstance(flight.answer, Refused):
-                    raise flight.answer
-                pool |= self._parsed(flight.answer)
+                with self._errors():
+                    if flight.answer is None:
+                        self._flights.remove(flight)
+                        flight.answer = self._arrived(flight)
+                    if isinstance(flight.answer, Exception):
+                        raise flight.answer
+                pool |= flight.answer
                 wanted = flight.uids
                 del flight
                 yield {uid: pool.pop(uid) for uid in wanted if uid in pool}
@@ -234,12 +253,6 @@ class Line:
             if mine and self._flights:
                 with suppress(SourceUnavailable):
                     self._land()
-
-    def _parsed(self, lines: list[Any]) -> dict[int, Fetched]:
-        try:
-            return imap_parse.parse(lines)
-        except (imap_parse.Malformed, IndexError) as exc:
-            raise Cut(_("{host}:{port} gives an answer that is none").format(host=self.host, port=self.port)) from exc
 
     def close(self) -> None:
         """Log out; never raises."""
