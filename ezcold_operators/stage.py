@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ezcold_operators import durable
@@ -37,12 +38,20 @@ class Blob:
     size: int
 
 
-@contextmanager
-def mapped(path: Path) -> Iterator[None]:
-    """Our disk's troubles as StageUnavailable, each as what a person can do about it."""
-    try:
-        yield
-    except OSError as exc:
+class mapped:
+    """A block in which our disk's troubles become StageUnavailable, each as what a person can do about it."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, exc: BaseException | None, _trace: object) -> None:
+        if not isinstance(exc, OSError):
+            return
         if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
             why = _("the disk of the stage {path} is full: make room, then run again; nothing was lost")
         elif exc.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
@@ -51,7 +60,7 @@ def mapped(path: Path) -> Iterator[None]:
             why = _("the disk of the stage {path} is failing or gone: mend it, then run again")
         else:
             why = _("the stage {path} cannot be used ({error}): check that it is a folder of ours, then run again")
-        raise StageUnavailable(why.format(path=path, error=exc.strerror or type(exc).__name__)) from exc
+        raise StageUnavailable(why.format(path=self._path, error=exc.strerror or type(exc).__name__)) from exc
 
 
 class Stage:
@@ -94,20 +103,21 @@ class Stage:
         """
         before = (time.time() if now is None else now) - ORPHAN_SECONDS
         removed = 0
-        for entry in self.tmp.iterdir():
+        for entry in list(os.scandir(self.tmp)):
             if _older(entry, before):
                 with step("stage.sweep_tmp"):
                     shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else _remove(entry)
-        for folder in self.blobs.iterdir():
-            for blob in folder.iterdir():
-                if _older(blob, before) and not needed(blob, blob.name):
-                    removed += 1
+        for folder in list(os.scandir(self.blobs)):
+            with os.scandir(folder) as blobs:
+                for blob in blobs:
+                    if _older(blob, before) and not needed(Path(blob.path), blob.name):
+                        removed += 1
         return removed
 
 
-def _older(path: Path, before: float) -> bool:
+def _older(entry: os.DirEntry[str], before: float) -> bool:
     try:
-        return path.stat().st_mtime < before
+        return entry.stat().st_mtime < before
     except FileNotFoundError:
         return False
 
@@ -117,6 +127,8 @@ class Batch:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self._disk = mapped(stage.root)
+        self._names = map(f"{stage.tmp}/{secrets.token_hex(16)}-{{}}".format, count())
         self._pending: list[tuple[str, Blob]] = []
 
     def __enter__(self) -> Batch:
@@ -130,26 +142,24 @@ class Batch:
 
         :raises StageUnavailable: disk full, read-only, failing; errors of `chunks` itself pass through.
         """
-        temporary = f"{self._stage.tmp}/{secrets.token_hex(16)}"
+        temporary = next(self._names)
         digest, size = hashlib.sha256(), 0
-        done = False
         try:
-            with mapped(self._stage.root):
+            with self._disk:
                 fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 for chunk in chunks:
                     digest.update(chunk)
                     size += len(chunk)
-                    with mapped(self._stage.root):
+                    with self._disk:
                         _write_all(fd, chunk)
                 durable.begin(fd)
             finally:
-                with mapped(self._stage.root):  # some file systems say only here that there was no room
+                with self._disk:  # some file systems say only here that there was no room
                     os.close(fd)
-            done = True
-        finally:
-            if not done:
-                _remove(temporary)
+        except BaseException:
+            _remove(temporary)
+            raise
         blob = Blob(digest.hexdigest(), size)
         self._pending.append((temporary, blob))
         return blob
@@ -164,29 +174,31 @@ class Batch:
             return
         pending, self._pending = self._pending, []
         try:
-            with mapped(self._stage.root):
+            with self._disk:
                 with step("stage.fsync"):
                     durable.fsync_all(temporary for temporary, _blob in pending)
-                folders: set[str] = set()
                 with step("stage.rename"):
-                    for temporary, blob in pending:
-                        folders.update(self._place(temporary, blob))
+                    folders = self._place(pending)
                 with step("stage.fsync_folders"):
                     durable.fsync_all(folders)
         except BaseException:
             self._pending = pending
             raise
 
-    def _place(self, temporary: str, blob: Blob) -> Iterator[str]:
-        folder = f"{self._stage.blobs}/{blob.sha256[:1]}"
-        # Replacing a blob by the same bytes is harmless, refreshes its time, and makes sure that it is durable.
-        try:
-            os.replace(temporary, f"{folder}/{blob.sha256}")
-        except FileNotFoundError:
-            Path(folder).mkdir(exist_ok=True, mode=0o700)
-            yield str(self._stage.blobs)
-            os.replace(temporary, f"{folder}/{blob.sha256}")
-        yield folder
+    def _place(self, pending: list[tuple[str, Blob]]) -> set[str]:
+        """Give them their names; the folders that changed."""
+        folders: set[str] = set()
+        for temporary, blob in pending:
+            folder = f"{self._stage.blobs}/{blob.sha256[:1]}"
+            # Replacing a blob by the same bytes is harmless, refreshes its time, and makes sure that it is durable.
+            try:
+                os.replace(temporary, f"{folder}/{blob.sha256}")
+            except FileNotFoundError:
+                Path(folder).mkdir(exist_ok=True, mode=0o700)
+                folders.add(str(self._stage.blobs))
+                os.replace(temporary, f"{folder}/{blob.sha256}")
+            folders.add(folder)
+        return folders
 
     def drop(self) -> None:
         """Forget what was not committed."""
@@ -195,7 +207,7 @@ class Batch:
         self._pending = []
 
 
-def _remove(temporary: str | Path) -> None:
+def _remove(temporary: str | os.DirEntry[str]) -> None:
     """Not at any price: on a disk that turned read-only this must not hide why; the sweep takes what is left."""
     with suppress(OSError):
         os.unlink(temporary)

@@ -63,7 +63,7 @@ class Incoming:
                 return line
             try:
                 values = message(self._tokens(line, start.end()))
-            except Malformed:  # told when all is read: there may come a word why
+            except ValueError:  # also a number of a thousand digits; told when all is read: there may come a word why
                 self._malformed = True
                 continue
             uid = values.get(b"UID")

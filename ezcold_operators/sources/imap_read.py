@@ -70,11 +70,11 @@ def _take(fetcher: Fetcher, group: list[list[Listed]], large: bool) -> Iterator[
         if isinstance(answer, ItemFailed):
             yield Taken(items[uids[0]], _failing(answer))
             continue
-        missing = [number for number in uids if proof(answer.get(number)) is None]
+        proofs = {number: proof(answer.get(number)) for number in uids}
+        missing = [number for number, seen in proofs.items() if seen is None]
         still_there = fetcher.present(missing) if missing else set()
-        for number in uids:
+        for number, seen in proofs.items():
             item, values = items[number], answer.pop(number, None)
-            seen = proof(values)
             if values is None or seen is None:
                 yield Taken(item, _failing(_empty(item)) if number in still_there else None)
             elif seen != item.fingerprint:
