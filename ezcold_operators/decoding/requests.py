@@ -26,12 +26,14 @@ class Request:
 
     :param workdir: the item's own directory; made if absent, emptied if decoding fails.
     :param tag: the caller's own, comes back unread.
+    :param size: bytes of `raw`, where they are known.
     """
 
     raw: Path
     workdir: Path
     options: Options = field(default_factory=Options)
     tag: Any = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,7 @@ class Queue:
 
     def add(self, request: Request) -> Sent:
         """A request, as it is to be sent."""
-        try:
-            seconds = self.deadline.of(request.raw.stat().st_size)
-        except OSError:
-            seconds = self.deadline.base
+        seconds = self.deadline.of(_size(request.raw) if request.size is None else request.size)
         files = json.dumps([str(request.raw), str(request.workdir)])
         line = f'{{"files": {files}, "seconds": {seconds}, "options": {_plain(request.options)}}}\n'.encode("ascii")
         self.sent.append(Sent(request, line, seconds))
@@ -145,6 +144,14 @@ class Queue:
             return True
         seconds = self.seconds - len(self.sent) * self.deadline.base
         return len(self.sent) < AHEAD and self.volume < volume and seconds < AHEAD_MB * self.deadline.per_mb
+
+
+def _size(raw: Path) -> int:
+    """0 of what is gone: the decoder will say so."""
+    try:
+        return raw.stat().st_size
+    except OSError:
+        return 0
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ezcold_operators.decoding.base import Decoded, Found, Headers
+from ezcold_operators.decoding.base import Decoded, Found, Headers, Options
 from ezcold_operators.decoding.decoders import Decoders
 from ezcold_operators.decoding.requests import Failure, Request
 from ezcold_operators.errors import EzcoldError
@@ -66,7 +65,9 @@ class Decoding:
         self._decoders = decoders
         self._workdir = workdir
         self._folders: list[Path] = []
+        self._made = 0
         self._keys: Keys | None = None
+        self._options: Options | None = None
         self._rows: deque[Any] = deque()
         self._last = 0
         self._more = True
@@ -176,14 +177,16 @@ class Decoding:
         self.staging.finish()
 
     def _request(self, row: Any) -> Request:
-        options = decode_options(self.river.launcher, row.name, self._unlock())
-        return Request(self.river.stage.path(row.sha256), self._folder(), options, tag=row)
+        if self._options is None or self._options.name != row.name:
+            self._options = decode_options(self.river.launcher, row.name, self._unlock())
+        return Request(self.river.stage.path(row.sha256), self._folder(), self._options, tag=row, size=row.size)
 
     def _folder(self) -> Path:
         """An empty folder for one item; emptied ones are used again, for making one costs as much as a small file."""
         if self._folders:
             return self._folders.pop()
-        folder = self._workdir / secrets.token_hex(8)
+        self._made += 1
+        folder = self._workdir / str(self._made)
         with mapped(self.river.stage.root):
             folder.mkdir()
         return folder
@@ -233,7 +236,8 @@ class _Written:
 
 def _decoding(row: Any, answer: Decoded, stage: Batch) -> NewDecoding:
     documents = [_document(one, stage) for one in answer.documents]
-    documents += _references(items.handle_of(row.handle))
+    if "references" in row.handle:
+        documents += _references(items.handle_of(row.handle))
     headers = answer.headers or Headers()
     envelope = answer.envelope
     return NewDecoding(
