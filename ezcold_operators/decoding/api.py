@@ -25,13 +25,14 @@ def decode(raw: Path, workdir: Path, options: Options) -> Decoded:
     :raises ConfigurationError: an envelope needs what is not installed.
     """
     options = _kind(raw, options)
-    session = Unfolding(workdir, options, raw.stat().st_size)
+    size = raw.stat().st_size
+    session = Unfolding(workdir, options, size)
     if options.kind == "adullact" or (options.kind == "file" and session.allows("envelope")):
         found = _envelope(raw, workdir, options)
         if found is not None:
             return found
     try:
-        _open(raw, session, options)
+        _open(raw, size, session, options)
     except LimitExceeded as error:
         session.quarantine(str(error))
     return session.result()
@@ -71,14 +72,14 @@ def _envelope(raw: Path, workdir: Path, options: Options) -> Decoded | None:
     return decode_envelope(raw, workdir, options)
 
 
-def _open(raw: Path, session: Unfolding, options: Options) -> None:
+def _open(raw: Path, size: int, session: Unfolding, options: Options) -> None:
     """Open the item itself; its raw file is never moved nor removed."""
     if options.want_message and options.kind == "mail":
         _message(raw, session)
     kind = "mail" if options.kind == "mail" else _container(raw, options)
     if kind is None:
         _whole(raw, session, options)
-    elif not session.open(kind, raw, raw.stat().st_size, options.name or None, ""):
+    elif not session.open(kind, raw, size, options.name or None, ""):
         _keep(raw, session, options)
 
 

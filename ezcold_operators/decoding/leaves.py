@@ -19,9 +19,9 @@ from .unfolding import Unfolding, Written, join
 from .uudecode import embedded_files, uu_pieces
 
 Place = dict[str, Any]
-BODY_TYPES = ("text/plain", "text/html")
-REPORT_TYPES = ("message/delivery-status", "message/disposition-notification", "message/feedback-report")
+REPORT_TYPES = {"message/delivery-status", "message/disposition-notification", "message/feedback-report"}
 """The machine's half of a report (RFC 6522), read by programs as the text beside it is by people; nobody's file."""
+BODY_TYPES = {"text/plain", "text/html"} | REPORT_TYPES
 SIGNATURE_TYPES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 _REFERENCE = re.compile(rb"(?:cid:|src\s*=\s*[\"']?(?!cid:))([^\"'\s>)]{1,1000})", re.IGNORECASE)
 MOST_HTML = 8_000_000
@@ -78,12 +78,11 @@ def write_leaf(raw: Raw, tree: Tree, leaf: Leaf, session: Unfolding, references:
 
 def is_body(leaf: Leaf, name: str | None, disposition: str) -> bool:
     """Whether a leaf is text to read rather than a file: plain, HTML or a report, without a name, not an attachment."""
-    return leaf.media_type in BODY_TYPES + REPORT_TYPES and name is None and disposition != "attachment"
+    return leaf.media_type in BODY_TYPES and name is None and disposition != "attachment"
 
 
 def write_body(raw: Raw, leaf: Leaf, session: Unfolding) -> None:
     """A text: a document only on demand; what is hidden in it is looked for."""
-    charset = parameter(leaf.parameters.get("charset")) or ""
     if session.options.want_body:
         session.add(
             decoded(raw, leaf),
@@ -91,7 +90,7 @@ def write_body(raw: Raw, leaf: Leaf, session: Unfolding) -> None:
             path=leaf.path,
             media_type=leaf.media_type,
             role="body",
-            metadata={"charset": charset},
+            metadata={"charset": parameter(leaf.parameters.get("charset")) or ""},
         )
     if leaf.media_type == "text/plain":
         head = next(decoded(raw, leaf), b"")[:4096]

@@ -13,8 +13,8 @@ import unicodedata
 from functools import lru_cache
 
 _WORD = re.compile(rb"=\?([^?\s]{1,75})\?([bBqQ])\?")
-_SEPARATORS = re.compile(rb"[\s;]*")
-_PARAMETER = re.compile(rb"([^\s=;\"]{1,200}?)\s*=\s*")
+_SEPARATORS = re.compile(rb"[\s;]*+")
+_PARAMETER = re.compile(rb"[\s;]*+([^\s=;\"]{1,200}+)\s*+=\s*+")
 _COMMENT = re.compile(rb"\s*\([^()]{0,200}\)")
 _QUOTED = re.compile(
     rb'(?:[^"\\]++|\\.|"(?!\s*(?:;|$|\([^()]{0,200}\)\s*(?:;|$)|[A-Za-z-]+\*?(?:\d+\*?)?=)))*+"', re.DOTALL
@@ -119,19 +119,20 @@ def parse_parameters(value: bytes) -> tuple[str, dict[str, list[tuple[int | None
     found: dict[str, list[tuple[int | None, bool, bytes]]] = {}
     closable = True
     for _ in range(MOST_PARAMETERS):
-        separators = _SEPARATORS.match(value, position)
-        position = separators.end() if separators else position
         match = _PARAMETER.match(value, position)
         if not match:
-            position = value.find(b";", position)
+            separators = _SEPARATORS.match(value, position)
+            position = value.find(b";", separators.end() if separators else position)
             if position < 0:
                 break
             continue
         text, position, closable = _value(value, match.end(), closable)
         section = _SECTION.match(match.group(1).decode("latin-1").lower().strip())
         if section:
-            number = int(section.group(2)) if section.group(2) else None
-            found.setdefault(section.group(1), []).append((number, bool(section.group(3)), text))
+            name, number, extended = section.groups()
+            found.setdefault(name, []).append((int(number) if number else None, bool(extended), text))
+        if position == len(value):
+            break
     return main, found
 
 

@@ -97,18 +97,22 @@ def file_name(leaf: Leaf) -> tuple[str | None, str]:
         leaf.parameters,
         *(parse_parameters(value)[1] for value in leaf.fields.values.get(b"content-type", ())[1:10]),
     ]
-    name = None
-    for sources, keys in (
-        (dispositions, ("filename", "name")),
-        ([("", found) for found in types], ("name", "filename")),
-    ):
-        for key in keys:
-            name = name or next((text for _, found in sources if (text := parameter(found.get(key)))), None)
+    name = _named([found for _, found in dispositions], ("filename", "name")) or _named(types, ("name", "filename"))
     words = {main.strip(" \"'.,:") for main, _ in dispositions} - {""}
     # RFC 2183 2.8: what is not understood is an attachment
     return name, "" if not words else "inline" if words == {"inline"} else "attachment"
 
 
+def _named(sources: list[Parameters], keys: tuple[str, ...]) -> str | None:
+    """What the first of these keys says in the first field that has it."""
+    for key in keys:
+        for found in sources:
+            if key in found and (text := parameter(found[key])):
+                return text
+    return None
+
+
 def content_id(leaf: Leaf) -> str:
     """The part's Content-ID without its angle brackets."""
-    return clean(decode_bytes((leaf.fields.first(b"content-id") or b"").strip(b"<> \t\r\n")))[:1000]
+    value = leaf.fields.first(b"content-id")
+    return clean(decode_bytes(value.strip(b"<> \t\r\n")))[:1000] if value else ""

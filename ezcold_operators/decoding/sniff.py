@@ -32,6 +32,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"{\\rtf", "application/rtf"),
     (b"%!PS", "application/postscript"),
 )
+_BEGINNINGS = tuple(signature for signature, _type in _SIGNATURES)
 _OOXML = {
     b"word/": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     b"xl/": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -63,10 +64,9 @@ def sniff(head: bytes, file: Path | None = None) -> str | None:
     :param file: the whole, looked into only for formats whose beginning does not tell (OLE, tar).
     :return: None when nothing is certain (plain text shows nothing).
     """
-    for signature, media_type in _SIGNATURES:
-        if head.startswith(signature):
-            return media_type
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith(_BEGINNINGS):
+        return next(media_type for signature, media_type in _SIGNATURES if head.startswith(signature))
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_type(head)
     if head.startswith(OLE):
         return MSG_TYPE if file is not None and _is_msg(file) else "application/x-ole-storage"

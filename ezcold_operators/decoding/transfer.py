@@ -19,6 +19,15 @@ _PADDING = re.compile(rb"=+")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r*\n|\r)")
 
 
+_ENCODINGS = {
+    **dict.fromkeys((b"", b"7bit", b"8bit", b"binary", b"none", b"7bits", b"8bits", b"identity"), "identity"),
+    **dict.fromkeys((b"plain", b"ascii", b"text"), "identity"),
+    **dict.fromkeys((b"base64", b"b64"), "base64"),
+    **dict.fromkeys((b"quoted-printable", b"qp"), "quoted-printable"),
+    **dict.fromkeys((b"xuuencode", b"uuencode", b"uue", b"xuue"), "uuencode"),
+}
+
+
 class Base64Result:
     """What is known after the last piece.
 
@@ -33,28 +42,17 @@ def encoding_of(value: bytes | None) -> str:
 
     Blanks, comments, quotes, `base-64`, `x-uue` and the like are understood; an unknown word is "?" + the word.
     """
-    plain = _COMMENT.sub(b"", (value or b"")[:1000]).split(b";")[0]
-    word = re.sub(rb"[^a-z0-9]", b"", plain.partition(b"(")[0].lower()[:100])
-    if word in (
-        b"",
-        b"7bit",
-        b"8bit",
-        b"binary",
-        b"none",
-        b"7bits",
-        b"8bits",
-        b"identity",
-        b"plain",
-        b"ascii",
-        b"text",
-    ):
-        return "identity"
-    if b"base64" in word or word == b"b64":
+    written = (value or b"").lower()
+    if written in _ENCODINGS:
+        return _ENCODINGS[written]
+    plain = _COMMENT.sub(b"", written[:1000]).split(b";")[0]
+    word = re.sub(rb"[^a-z0-9]", b"", plain.partition(b"(")[0][:100])
+    if word in _ENCODINGS:
+        return _ENCODINGS[word]
+    if b"base64" in word:
         return "base64"
-    if b"quoted" in word or word == b"qp":
+    if b"quoted" in word:
         return "quoted-printable"
-    if word in (b"xuuencode", b"uuencode", b"uue", b"xuue"):
-        return "uuencode"
     return "?" + word.decode("ascii")
 
 
