@@ -20,12 +20,12 @@ def claim(
 ) -> list[int]:
     """Claim up to `limit` rows with an id above `after_id` that nobody living has claimed; their ids, ascending."""
     now, holder = ledger.now(conn), holders.me()
-    found: list[int] = []
+    where &= table.c.id > after_id
     others = select(table.c.claimed_by).where(where, table.c.claimed_until >= now, table.c.claimed_by != holder)
     dead = [h for h in conn.execute(others.distinct()).scalars() if holders.is_dead(h)]
     free = or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, table.c.claimed_by.in_([*dead, holder]))
-    query = select(table.c.id).where(where, free, table.c.id > after_id).order_by(table.c.id).limit(limit)
-    found = list(conn.execute(query.with_for_update(skip_locked=True)).scalars())
+    query = select(table.c.id).where(where, free).order_by(table.c.id).limit(limit)
+    found = list(conn.execute(query.with_for_update(skip_locked=True)).scalars().all())
     if found:
         values = {"claimed_by": holder, "claimed_until": now + LEASE_SECONDS}
         conn.execute(update(table).where(table.c.id.in_(found)).values(values))

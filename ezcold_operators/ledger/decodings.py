@@ -13,7 +13,27 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.items import ATTEMPTS
 from ezcold_operators.ledger.ledger import Ledger, dump
+from ezcold_operators.ledger.many import execute_many
 from ezcold_operators.ledger.tables import document, item
+
+# Locked until our commit, so that of two runs that decoded one item only the first writes.
+_STAGED = (
+    select(item.c.id)
+    .where(item.c.id.in_(bindparam("ids", expanding=True)), item.c.state == "staged")
+    .order_by(item.c.id)
+    .with_for_update()
+)
+_HAVE = select(document.c.item_id, document.c.path, document.c.sha256, document.c.role).where(
+    document.c.item_id.in_(bindparam("ids", expanding=True))
+)
+_OUTCOME = (
+    update(item)
+    .where(item.c.id == bindparam("_id"), item.c.state == "staged")
+    .values({name: bindparam(name) for name in (
+        "state", "reason", "sender", "recipients", "subject", "message_id", "sent_at", "envelope"
+    )} | {"claimed_by": None, "claimed_until": None})
+)  # fmt: skip
+_FRESH = insert(document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +73,16 @@ def decoded(ledger: Ledger, conn: Connection, run_id: str, launcher: str, new: S
     Decoding again adds only what the item does not have yet by (sha256, occurrence), whatever its part number became.
     """
     now = ledger.now(conn)
-    ids = [one.item_id for one in new]
-    # Locked until our commit, so that of two runs that decoded one item only the first writes.
-    mine = select(item.c.id).where(item.c.id.in_(ids), item.c.state == "staged").order_by(item.c.id).with_for_update()
-    staged = set(conn.execute(mine).scalars())
+    staged = set(conn.execute(_STAGED, {"ids": [one.item_id for one in new]}).scalars().all())
     won = [one for one in new if one.item_id in staged]
     if not won:
         return 0
-    # All rows have the same keys, so that one prepared statement serves the batch.
-    same = (item.c.id == bindparam("_id")) & (item.c.state == "staged")
-    columns: dict[str, Any] = {name: bindparam(name) for name in _outcome(won[0]) if name != "_id"}
-    conn.execute(update(item).where(same).values(columns), [_outcome(one) for one in won])
+    execute_many(conn, _OUTCOME, [_outcome(one) for one in won])
     have: dict[int, list[Any]] = {}
-    for row in conn.execute(
-        select(document.c.item_id, document.c.path, document.c.sha256, document.c.role).where(
-            document.c.item_id.in_(staged)
-        )
-    ):
+    for row in conn.execute(_HAVE, {"ids": staged}).all():
         have.setdefault(row.item_id, []).append(row)
     fresh = [row for one in won for row in _fresh(launcher, one, have.get(one.item_id, []))]
-    if fresh:
-        conn.execute(insert(document), fresh)
+    execute_many(conn, _FRESH, fresh)
     events: list[Event] = []
     for one in won:
         events += [Event("decoded", one.item_id, detail=str(len(one.documents))), *one.events]
@@ -88,7 +97,7 @@ def _outcome(one: NewDecoding) -> dict[str, Any]:
         "_id": one.item_id, "state": "quarantined" if one.quarantined else "decoded",
         "reason": clean(one.quarantined), "sender": clean(one.sender), "recipients": clean(one.recipients),
         "subject": clean(one.subject), "message_id": clean(one.message_id),
-        "sent_at": one.sent.timestamp() if one.sent else None, "claimed_by": None, "claimed_until": None,
+        "sent_at": one.sent.timestamp() if one.sent else None,
         "envelope": dump(one.envelope) if one.envelope else None,
     }  # fmt: skip
 

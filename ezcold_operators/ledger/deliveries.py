@@ -6,18 +6,58 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from ezcold_operators.ledger import indexes
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.items import ATTEMPTS, quarantine
 from ezcold_operators.ledger.ledger import Ledger
+from ezcold_operators.ledger.many import execute_many
 from ezcold_operators.ledger.tables import delivery, document, event, item
 
 OPEN = ("owed", "sending")
 CLOSED = ("sent", "dismissed")
 CHUNK = 5000
 """Ids in one statement: SQLite takes 32766 parameters, PostgreSQL 65535."""
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_JUDGED = (
+    update(document)
+    .where(document.c.id == bindparam("_id"))
+    .values(verdict=bindparam("verdict"), reason=bindparam("reason"))
+)
+_OWED = insert(delivery)
+_COLUMNS: list[Any] = [
+    delivery, document.c.name, document.c.media_type, document.c.size, document.c.sha256, document.c.metadata,
+    document.c.path, document.c.role, item.c.sender, item.c.recipients, item.c.subject, item.c.message_id,
+    item.c.sent_at.label("mail_date"), item.c.received_at, item.c.name.label("item_name"), item.c.envelope,
+    item.c.source_key,
+]  # fmt: skip
+_ROWS = (
+    select(*_COLUMNS)
+    .join(document, document.c.id == delivery.c.document_id)
+    .join(item, item.c.id == delivery.c.item_id)
+    .where(delivery.c.id.in_(_IDS))
+    .order_by(delivery.c.id)
+)
+# Locked until our commit: nobody else takes one between our look and our update.
+_STILL = (
+    select(delivery.c.id)
+    .where(delivery.c.id.in_(_IDS), delivery.c.state == bindparam("state"))
+    .order_by(delivery.c.id)
+    .with_for_update()
+)
+_SENDING = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("delivery_id"), delivery.c.state == "owed")
+    .values({name: bindparam(name) for name in ("driver", "token", "part", "final", "identity")} | {"state": "sending"})
+)
+_SENT = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("_id"), delivery.c.state == "sending")
+    .values(state="sent", receipt=bindparam("receipt"), sent_at=bindparam("sent_at"), last_error="", claimed_by=None,
+            claimed_until=None)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +100,20 @@ def judge(
     ledger.serialise(conn, f"judge {launcher}")
     ids = [v.document_id for v in verdicts]
     free = set(
-        conn.execute(select(document.c.id).where(document.c.id.in_(ids), document.c.verdict.is_(None))).scalars()
+        conn.execute(select(document.c.id).where(document.c.id.in_(ids), document.c.verdict.is_(None))).scalars().all()
     )
     mine = [v for v in verdicts if v.document_id in free]
     if not mine:
         return
-    conn.execute(
-        update(document)
-        .where(document.c.id == bindparam("_id"))
-        .values(verdict=bindparam("_verdict"), reason=bindparam("_reason")),
-        [{"_id": v.document_id, "_verdict": v.verdict, "_reason": clean(v.reason)} for v in mine],
-    )
+    judged = [{"_id": v.document_id, "verdict": v.verdict, "reason": clean(v.reason)} for v in mine]
+    execute_many(conn, _JUDGED, judged)
     owed = [
         {"document_id": v.document_id, "item_id": v.item_id, "launcher": launcher, "scenario": s, "state": "owed",
          "owed_at": now}
         for v in mine for s in v.scenarios
     ]  # fmt: skip
-    if owed:
-        conn.execute(insert(delivery), owed)
-        indexes.owe(conn, now, launcher, owed, indexed or {})
+    execute_many(conn, _OWED, owed)
+    indexes.owe(conn, now, launcher, owed, indexed or {})
     record(
         conn, now, run_id, launcher,
         [Event(v.verdict, v.item_id, v.document_id, v.reason or ", ".join(v.scenarios)) for v in mine],
@@ -101,21 +136,9 @@ def owing(conn: Connection, launcher: str) -> dict[str, int]:
 
 def rows(conn: Connection, ids: Sequence[int]) -> list[Any]:
     """Deliveries with their document and item, by delivery id."""
-    columns: list[Any] = [
-        delivery, document.c.name, document.c.media_type, document.c.size, document.c.sha256, document.c.metadata,
-        document.c.path, document.c.role, item.c.sender, item.c.recipients, item.c.subject, item.c.message_id,
-        item.c.sent_at.label("mail_date"), item.c.received_at, item.c.name.label("item_name"), item.c.envelope,
-        item.c.source_key,
-    ]  # fmt: skip
-    query = (
-        select(*columns)
-        .join(document, document.c.id == delivery.c.document_id)
-        .join(item, item.c.id == delivery.c.item_id)
-        .order_by(delivery.c.id)
-    )
     wanted = sorted(ids)
     pieces = (wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK))
-    return [row for piece in pieces for row in conn.execute(query.where(delivery.c.id.in_(piece)))]
+    return [row for piece in pieces for row in conn.execute(_ROWS, {"ids": piece}).all()]
 
 
 def sending(
@@ -124,19 +147,8 @@ def sending(
     """Take prepared deliveries from owed to sending; the ids that were ours to take. The rest lost a race."""
     if not prepared:
         return set()
-    ids = [one["delivery_id"] for one in prepared]
-    # Locked until our commit: nobody else takes one between this look and the update.
-    mine = select(delivery.c.id).where(delivery.c.id.in_(ids), delivery.c.state == "owed").with_for_update()
-    won = set(conn.execute(mine).scalars())
-    columns = [name for name in prepared[0] if name != "delivery_id"]
-    rows_won = [{f"_{k}": v for k, v in one.items()} for one in prepared if one["delivery_id"] in won]
-    if rows_won:
-        conn.execute(
-            update(delivery)
-            .where(delivery.c.id == bindparam("_delivery_id"), delivery.c.state == "owed")
-            .values({name: bindparam(f"_{name}") for name in columns} | {"state": "sending", "driver": driver}),
-            rows_won,
-        )
+    won = set(conn.execute(_STILL, {"ids": [one["delivery_id"] for one in prepared], "state": "owed"}).scalars().all())
+    execute_many(conn, _SENDING, [{**one, "driver": driver} for one in prepared if one["delivery_id"] in won])
     return won
 
 
@@ -148,18 +160,12 @@ def sent(
     if not receipts:
         return
     ids = [row.id for row, _receipt, _detail in receipts]
-    begun = select(delivery.c.id).where(delivery.c.id.in_(ids), delivery.c.state == "sending")
-    still = set(conn.execute(begun.order_by(delivery.c.id).with_for_update()).scalars())
+    still = set(conn.execute(_STILL, {"ids": ids, "state": "sending"}).scalars().all())
     mine = [r for r in receipts if r[0].id in still]
     if not mine:
         return
-    conn.execute(
-        update(delivery)
-        .where(delivery.c.id == bindparam("_id"), delivery.c.state == "sending")
-        .values(state="sent", receipt=bindparam("_receipt"), sent_at=now, last_error="", claimed_by=None,
-                claimed_until=None),
-        [{"_id": row.id, "_receipt": clean(receipt)} for row, receipt, _detail in mine],
-    )  # fmt: skip
+    rows = [{"_id": row.id, "receipt": clean(receipt), "sent_at": now} for row, receipt, _detail in mine]
+    execute_many(conn, _SENT, rows)
     record(
         conn, now, run_id, launcher,
         [Event("sent", row.item_id, row.document_id, f"{row.scenario}: {detail}") for row, _receipt, detail in mine],

@@ -9,7 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from ezcold_operators import log
+from ezcold_operators.ledger.many import execute_many
 from ezcold_operators.ledger.tables import event
+
+_APPEND = insert(event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,7 @@ def record(conn: Connection, at: float, run_id: str, launcher: str, events: Iter
          "what": e.what, "detail": clean(e.detail)}
         for e in events
     ]  # fmt: skip
-    if rows:
-        conn.execute(insert(event), rows)
+    execute_many(conn, _APPEND, rows)
     for row in rows if log.enabled(log.INFO) else ():
         log.info(row["what"], launcher=launcher, run_id=run_id, item=row["item_id"], document=row["document_id"])
 

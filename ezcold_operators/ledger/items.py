@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ezcold_operators.ledger.events import Event, clean, record
 from ezcold_operators.ledger.ledger import Ledger, dump
+from ezcold_operators.ledger.many import execute_many
 from ezcold_operators.ledger.tables import document, item, place
 
 ATTEMPTS = 3
 """After so many failures that an item itself caused, it is quarantined."""
+
+_OF_KEYS = (item.c.launcher == bindparam("launcher")) & item.c.source_key.in_(bindparam("keys", expanding=True))
+_KNOWN = select(item.c.source_key, item.c.fingerprint).where(_OF_KEYS, item.c.state != "missing")
+_PRESENT = select(item.c.id, item.c.source_key, item.c.fingerprint, item.c.state, item.c.attempts).where(_OF_KEYS)
+_ORIGINALS = (
+    select(item.c.id, item.c.sha256, item.c.name, item.c.source_key, item.c.fingerprint)
+    .where(item.c.launcher == bindparam("launcher"), item.c.sha256.in_(bindparam("hashes", expanding=True)),
+           item.c.duplicate_of.is_(None))
+    .order_by(item.c.id.desc())
+)  # fmt: skip
+_FRESH = insert(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +48,12 @@ class NewItem:
 
 def known(conn: Connection, launcher: str, keys: Sequence[str]) -> set[tuple[str, str]]:
     """The (key, fingerprint) pairs among these keys that need no download."""
-    rows = conn.execute(
-        select(item.c.source_key, item.c.fingerprint).where(
-            item.c.launcher == launcher, item.c.source_key.in_(keys), item.c.state != "missing"
-        )
-    )
-    return {(row.source_key, row.fingerprint) for row in rows}
+    return {(key, fingerprint) for key, fingerprint in conn.execute(_KNOWN, {"launcher": launcher, "keys": keys}).all()}
 
 
 def states(conn: Connection, launcher: str, keys: Sequence[str]) -> dict[tuple[str, str], str]:
     """The state of each item with one of these keys, by (key, fingerprint)."""
-    rows = conn.execute(
-        select(item.c.source_key, item.c.fingerprint, item.c.state).where(
-            item.c.launcher == launcher, item.c.source_key.in_(keys)
-        )
-    )
+    rows = conn.execute(_PRESENT, {"launcher": launcher, "keys": keys})
     return {(row.source_key, row.fingerprint): row.state for row in rows}
 
 
@@ -126,8 +129,7 @@ def stage(
         begun = _with_documents(conn, [at[row["source_key"], row["fingerprint"]].id for row in back])
         new_to_us = [row for row in back if at[row["source_key"], row["fingerprint"]].id not in begun]
         _find_originals(conn, launcher, [*fresh, *new_to_us], files)
-    if fresh:
-        conn.execute(insert(item), fresh)
+    execute_many(conn, _FRESH, fresh)
     for row in back:
         _bring_back(conn, row, at[row["source_key"], row["fingerprint"]])
     ids = _present(conn, launcher, rows) if fresh or back else {}
@@ -151,14 +153,9 @@ def _row(run_id: str, launcher: str, one: NewItem, now: float) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _present(conn: Connection, launcher: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Any]:
-    wanted = set(pairs)
-    rows = conn.execute(
-        select(item.c.id, item.c.source_key, item.c.fingerprint, item.c.state, item.c.attempts).where(
-            item.c.launcher == launcher, item.c.source_key.in_([key for key, _fingerprint in wanted])
-        )
-    )
-    return {(row.source_key, row.fingerprint): row for row in rows if (row.source_key, row.fingerprint) in wanted}
+def _present(conn: Connection, launcher: str, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    rows = conn.execute(_PRESENT, {"launcher": launcher, "keys": [key for key, _fingerprint in pairs]})
+    return {pair: row for row in rows if (pair := (row.source_key, row.fingerprint)) in pairs}
 
 
 def _with_documents(conn: Connection, item_ids: Sequence[int]) -> set[int]:
@@ -172,11 +169,7 @@ def _find_originals(conn: Connection, launcher: str, rows: Sequence[dict[str, An
     hashes = [row["sha256"] for row in rows if row["sha256"]]
     if not hashes:
         return
-    found = conn.execute(
-        select(item.c.id, item.c.sha256, item.c.name, item.c.source_key, item.c.fingerprint)
-        .where(item.c.launcher == launcher, item.c.sha256.in_(hashes), item.c.duplicate_of.is_(None))
-        .order_by(item.c.id.desc())
-    ).all()
+    found = conn.execute(_ORIGINALS, {"launcher": launcher, "hashes": hashes}).all()
     first = {(one.sha256, one.name if files else ""): one for one in found}
     for row in rows:
         one = first.get((row["sha256"], row["name"] if files else ""))

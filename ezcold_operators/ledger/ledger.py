@@ -19,10 +19,12 @@ from ezcold_operators.ledger.engine import open_engine, shown
 from ezcold_operators.ledger.schema import ensure_schema
 from ezcold_operators.steps import step
 
+_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+
 
 def dump(value: Mapping[str, Any]) -> str:
     """JSON as it stands in a column."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return _JSON.encode(value)
 
 
 class Ledger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, false, select, update
 
 from ezcold_operators.ledger.deliveries import unsettled_filter
 from ezcold_operators.ledger.events import Event, clean, record
@@ -16,11 +16,11 @@ from ezcold_operators.ledger.tables import delivery, document, event, item
 def ready(conn: Connection, launcher: str, after_id: int, limit: int) -> list[Any]:
     """Items whose every document is judged and every delivery has a receipt, ascending by id above `after_id`.
 
-    Each row has `wanted`: something of it was sent. A duplicate is ready when its original is.
+    Each row has `wanted`: something of it was sent; never `dismissed`. A duplicate is ready when its original is.
     """
     wanted = select(delivery.c.id).where(delivery.c.item_id == item.c.id).exists().label("wanted")
     query = (
-        select(item, wanted)
+        select(item, wanted, false().label("dismissed"))
         .where(
             item.c.launcher == launcher, item.c.state == "decoded", item.c.duplicate_of.is_(None), ~unsettled_filter(),
             item.c.id > after_id,
@@ -60,7 +60,7 @@ def settled(ledger: Ledger, conn: Connection, run_id: str, launcher: str, done: 
     now = ledger.now(conn)
     ids = [item_id for item_id, _what, _detail in done]
     waiting = select(item.c.id).where(item.c.id.in_(ids), item.c.state == "decoded")
-    mine = set(conn.execute(waiting.order_by(item.c.id).with_for_update()).scalars())
+    mine = set(conn.execute(waiting.order_by(item.c.id).with_for_update()).scalars().all())
     if not mine:
         return 0
     conn.execute(update(item).where(item.c.id.in_(mine)).values(state="settled", settled_at=now, reason=""))
@@ -93,4 +93,6 @@ def blob_needed(conn: Connection, sha256: str) -> bool:
 
 def still_decoded(conn: Connection, item_ids: Sequence[int]) -> set[int]:
     """Those of these items that nobody has settled yet."""
-    return set(conn.execute(select(item.c.id).where(item.c.id.in_(item_ids), item.c.state == "decoded")).scalars())
+    return set(
+        conn.execute(select(item.c.id).where(item.c.id.in_(item_ids), item.c.state == "decoded")).scalars().all()
+    )
