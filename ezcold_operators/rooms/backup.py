@@ -27,11 +27,13 @@ from ezcold_operators.steps import step
 SWEEP_EVERY = timedelta(hours=6)
 
 
-def keep(river: River, rows: Sequence[Any], documents: Sequence[Any]) -> None:
+def keep(river: River, rows: Sequence[Any]) -> None:
     """Lay a backup of items that are about to be acknowledged, if the launcher wants one."""
     if not river.launcher.backup:
         return
     by_item: dict[int, list[Any]] = {}
+    with river.ledger.read() as conn:
+        documents = settling.documents_of(conn, [row.id for row in rows])
     for document in documents:
         by_item.setdefault(document.item_id, []).append(document)
     with mapped(river.backups()):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 
 from ezcold_operators.config.launcher import After
@@ -18,6 +17,8 @@ from ezcold_operators.sources.base import Listed, Session
 
 BATCH = 1000
 """Items that are read from the ledger and named to the source in one go."""
+Group = tuple[str, bool, bool]
+"""What is acknowledged in one way: the place, whether something of it was wanted, whether it was dismissed."""
 
 
 def settle(river: River) -> dict[str, Any]:
@@ -29,8 +30,8 @@ def settle(river: River) -> dict[str, Any]:
     with ExitStack() as stack:
         room = _Settling(river, stack)
         try:
-            room.run(settling.ready)
-            room.run(settling.ready_duplicates)
+            room.run(settling.ready, lambda row: (row.place, bool(row.wanted), False))
+            room.run(settling.ready_duplicates, lambda row: (row.place, bool(row.wanted), bool(row.dismissed)))
         except EzcoldError as exc:
             trouble = exc
     backup.take_over(river)
@@ -65,7 +66,7 @@ class _Settling:
             self._session = self._stack.enter_context(opening)
         return self._session
 
-    def run(self, ready: Any) -> None:
+    def run(self, ready: Any, group_of: Callable[[Any], Group]) -> None:
         """Settle what `ready` lists, in batches of one place and one action."""
         last = 0
         while True:
@@ -74,10 +75,12 @@ class _Settling:
             if not rows:
                 return
             last = rows[-1].id
-            with self.river.ledger.read() as conn:
-                backup.keep(self.river, rows, settling.documents_of(conn, [row.id for row in rows]))
-            for (place, wanted, dismissed), group in groupby(sorted(rows, key=_group), key=_group):
-                self._settle(place, list(group), After() if dismissed else self._after(wanted))
+            backup.keep(self.river, rows)
+            groups: dict[Group, list[Any]] = {}
+            for row in rows:
+                groups.setdefault(group_of(row), []).append(row)
+            for (place, wanted, dismissed), group in sorted(groups.items()):
+                self._settle(place, group, After() if dismissed else self._after(wanted))
 
     def _after(self, wanted: bool) -> After:
         source = self.river.launcher.source
@@ -133,10 +136,6 @@ class _Settling:
                 self.river.failed(detail)
                 args = (self.river.ledger, conn, self.river.run_id, self.river.id, item_id, detail)
                 settling.not_acknowledged(*args)
-
-
-def _group(row: Any) -> tuple[str, bool, bool]:
-    return row.place, bool(row.wanted), bool(getattr(row, "dismissed", False))
 
 
 def _listed(row: Any) -> Listed:
