@@ -35,7 +35,7 @@ class Outgoing:
     """The name as sent; '' if it had none. Made safe, and unique by the token, by the driver."""
     media_type: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
-    """For name templates and the index: launcher, sender, subject, message_id, item, metadata..."""
+    """For name templates: launcher, item, sender, subject, message_id; `beside` of an index: whose stem it takes."""
     date: datetime | None = None
 
 

@@ -83,6 +83,7 @@ class EzgedEntrance:
     def prepare(self, batch: Sequence[Outgoing]) -> Iterator[Prepared | tuple[Outgoing, EzcoldError]]:
         """Give each its token and name; no file is touched, nothing is sent."""
         scenario = self._scenario
+        fields = {"scenario": scenario.id, "number": scenario.number}
         for outgoing in batch:
             try:
                 whole = outgoing.file.stat().st_size == outgoing.size
@@ -92,8 +93,7 @@ class EzgedEntrance:
                 yield outgoing, lost(outgoing)
                 continue
             token = new_token()
-            context = {**outgoing.context, "scenario": scenario.id, "number": scenario.number}
-            name = final_name(scenario.name, outgoing, token, context)
+            name = final_name(scenario.name, outgoing, token, fields)
             yield Prepared(outgoing.delivery_id, token, "", f"{scenario.waitdir}/{name}")
 
     def deliver(self, batch: Sequence[tuple[Prepared, Outgoing]]) -> Iterator[Delivered]:

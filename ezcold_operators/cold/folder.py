@@ -42,6 +42,7 @@ class FolderDriver:
             )
         check_template(scenario.name)
         self.scenario = scenario
+        self.fields = {"scenario": scenario.id, "number": scenario.number}
         self.waiting = scenario.path.rstrip("/") or "/"
         self.parts = (scenario.parts or default_parts(self.waiting)).rstrip("/")
         if os.path.normpath(self.parts) == os.path.normpath(self.waiting):
@@ -95,27 +96,11 @@ class FolderEntrance:
 
     def prepare(self, batch: Sequence[Outgoing]) -> Iterator[Prepared | tuple[Outgoing, EzcoldError]]:
         """Write the parts of a batch together; nothing of it remains if the disk cannot take it all."""
-        parts, waiting, scenario = self._driver.parts, self._driver.waiting, self._driver.scenario
-        ready: list[tuple[Outgoing, Prepared]] = []
-        for outgoing in batch:
-            if not _whole(outgoing):
-                yield outgoing, _lost(outgoing)
-                continue
-            token = new_token()
-            context = {**outgoing.context, "scenario": scenario.id, "number": scenario.number}
-            name = final_name(scenario.name, outgoing, token, context)
-            prepared = Prepared(outgoing.delivery_id, token, f"{parts}/{token}", f"{waiting}/{name}", self._identity)
-            ready.append((outgoing, prepared))
-        if not ready:
-            return
-        for outgoing, prepared, exc in self._write(ready):
-            yield prepared if exc is None else (outgoing, exc)
-
-    def _write(self, ready: list[tuple[Outgoing, Prepared]]) -> Iterator[tuple[Outgoing, Prepared, EzcoldError | None]]:
+        ready = [(outgoing, self._named(outgoing)) for outgoing in batch]
         with entrance_errors(self._driver.parts):
             tree = self._places.tree(self._driver.parts)
             with step("waitdir.write"):
-                answers = tree.put([(outgoing.file, prepared.token) for outgoing, prepared in ready])
+                answers = tree.put([(outgoing.file, outgoing.size, prepared.token) for outgoing, prepared in ready])
             broken = next((exc for exc in answers if exc and not _is_ours(exc, ready)), None)
             if broken is not None:
                 for _outgoing, prepared in ready:
@@ -125,19 +110,25 @@ class FolderEntrance:
             with step("waitdir.sync_parts"):
                 tree.sync([""])
         for (outgoing, prepared), exc in zip(ready, answers, strict=True):
-            yield outgoing, prepared, _lost(outgoing) if exc else None
+            yield (outgoing, _lost(outgoing)) if exc else prepared
+
+    def _named(self, outgoing: Outgoing) -> Prepared:
+        driver, token = self._driver, new_token()
+        name = final_name(driver.scenario.name, outgoing, token, driver.fields)
+        part, final = f"{driver.parts}/{token}", f"{driver.waiting}/{name}"
+        return Prepared(outgoing.delivery_id, token, part, final, self._identity)
 
     def deliver(self, batch: Sequence[tuple[Prepared, Outgoing]]) -> Iterator[Delivered]:
         """Rename each, then make all the names durable at once."""
-        pairs = {(apart(one.part)[0], apart(one.final)[0]) for one, _outgoing in batch}
-        workers = min([self._places.workers(*pair) for pair in pairs] or [1])
+        ways = {(apart(one.part)[0], apart(one.final)[0]) for one, _outgoing in batch}
+        workers = min([self._places.workers(*way) for way in ways] or [1])
         if workers == 1:
             renamed = [self._rename(one) for one, _outgoing in batch]
         else:  # each rename waits for a server's answer
             with ThreadPoolExecutor(workers) as pool:
                 renamed = list(pool.map(self._rename, [one for one, _outgoing in batch]))
         answers = [answer or self._prove(one) for answer, (one, _outgoing) in zip(renamed, batch, strict=True)]
-        for folder in {apart(path)[0] for p, _o in batch for path in (p.part, p.final)}:
+        for folder in {folder for way in ways for folder in way}:
             try:
                 with step("waitdir.sync"):
                     self._places.tree(folder).sync([""])
@@ -204,13 +195,11 @@ class FolderEntrance:
         """A part that a dying disk cut short is written again; it was never shown."""
         parts, part = apart(prepared.part)
         tree = self._places.tree(parts)
-        if not _whole(outgoing):
-            raise _lost(outgoing)
         spare = f"{part}-{new_token()}"
         with step("waitdir.mend"):
-            (exc,) = tree.put([(outgoing.file, spare)])
+            (exc,) = tree.put([(outgoing.file, outgoing.size, spare)])
             if exc is not None:
-                raise exc
+                raise _lost(outgoing) if exc.filename == outgoing.file else exc
             tree.rename(spare, tree, part)
 
     def discard(self, prepared: Prepared) -> None:
@@ -236,13 +225,6 @@ class FolderEntrance:
                         tree.unlink(name)
                     removed += 1
         return removed
-
-
-def _whole(outgoing: Outgoing) -> bool:
-    try:
-        return outgoing.file.stat().st_size == outgoing.size
-    except OSError:
-        return False
 
 
 def _lost(outgoing: Outgoing) -> StageUnavailable:

@@ -20,7 +20,7 @@ from ezcold_operators.errors import ConfigurationError
 from ezcold_operators.i18n import _
 
 MOST = 180
-"""Bytes of UTF-8, and units of UTF-16, of a name: NTFS takes 255, but a whole path on Windows often only 260."""
+"""Bytes of UTF-8, and so no more units of UTF-16: NTFS takes 255, but a whole path on Windows often only 260."""
 MOST_EXTENSION = 20
 MOST_FIELD = 60
 """Characters that a sender or a subject may fill of a name."""
@@ -53,12 +53,12 @@ def new_token() -> str:
     return "".join([TOKEN_ALPHABET[bits >> shift & 31] for shift in range(0, 5 * TOKEN_LENGTH, 5)])
 
 
-def final_name(template: str, outgoing: Outgoing, token: str, context: Mapping[str, Any] | None = None) -> str:
+def final_name(template: str, outgoing: Outgoing, token: str, scenario: Mapping[str, Any] | None = None) -> str:
     """The name under which a document shows itself at the entrance.
 
     An index that stands beside a document (`beside` in its context) takes that one's stem, and so its token.
 
-    :param context: instead of the document's own, for the template.
+    :param scenario: fields of the template that the document itself does not bring.
     :raises ConfigurationError: the template has a field that we do not know.
     """
     name = outgoing.name.strip() if outgoing.name else ""
@@ -66,7 +66,7 @@ def final_name(template: str, outgoing: Outgoing, token: str, context: Mapping[s
         return next_to(str(beside), split(name)[1])
     if not _clean(name).strip(". "):
         name = invented(outgoing.media_type)
-    known = {**(outgoing.context if context is None else context), "sha256": outgoing.sha256}
+    known = {**outgoing.context, **(scenario or {}), "sha256": outgoing.sha256}
     return unique(render(template, known, name, outgoing.date), name, token)
 
 
@@ -85,8 +85,9 @@ def invented(media_type: str) -> str:
 
 def unique(text: str, name: str, token: str) -> str:
     """`text` made safe, with the token before the extension that `name` has."""
-    extension = split(_flat(name))[1]
-    safe = _flat(text)
+    flat = _flat(name)
+    extension = split(flat)[1]
+    safe = flat if text == name else _flat(text)
     stem, own = split(safe)
     if extension and own.lower() != extension.lower():
         stem = safe
@@ -96,7 +97,7 @@ def unique(text: str, name: str, token: str) -> str:
     if _RESERVED.match(stem.partition(".")[0].rstrip(" ")):
         stem = f"_{stem}"
     tail = f"__{token}.{extension}" if extension else f"__{token}"
-    return _cut(stem, MOST - max(_units(tail), len(tail.encode()))) + tail
+    return _cut(stem, MOST - len(tail.encode())) + tail
 
 
 def split(name: str) -> tuple[str, str]:
@@ -164,10 +165,11 @@ def _flat(name: str) -> str:
 
 
 def _clean(name: str) -> str:
-    if name.isascii() and name.isprintable():
+    name = unicodedata.normalize("NFC", name)
+    if name.isprintable():  # nothing of the categories below
         return _FORBIDDEN.sub("_", name)
     out = []
-    for char in unicodedata.normalize("NFC", name):
+    for char in name:
         category = unicodedata.category(char)
         if category in {"Zl", "Zp"} or char in "\t\r\n":
             out.append(" ")
@@ -179,11 +181,6 @@ def _clean(name: str) -> str:
     return _FORBIDDEN.sub("_", unicodedata.normalize("NFC", "".join(out)))
 
 
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
 def _cut(stem: str, most: int) -> str:
-    if len(stem.encode()) <= most and _units(stem) <= most:
-        return stem
-    return stem.encode()[:most].decode("utf-8", "ignore").rstrip()
+    data = stem.encode()
+    return stem if len(data) <= most else data[:most].decode("utf-8", "ignore").rstrip()

@@ -64,10 +64,10 @@ class Tree(Protocol):
         """Write a file, replacing one of that name, durable on return; with the mtime of `like`."""
         ...
 
-    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        """Copy local files to new names, durable on return; one answer each, a failed one leaves nothing behind.
+    def put(self, files: Sequence[tuple[Path, int, str]]) -> list[OSError | None]:
+        """Copy local files, of a known size, to new names, durable on return; a failed one leaves nothing behind.
 
-        An answer whose `filename` is the Path given says that the local file could not be read.
+        One answer each; one whose `filename` is the Path given says that the local file is not there, or not whole.
         """
         ...
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +22,13 @@ class RemoteTree(ABC):
     def _create(self, path: str, chunks: Iterable[bytes]) -> None:
         """Write a new file, durable on return; one that fails leaves nothing behind. Called by several threads."""
 
-    def put(self, files: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+    def put(self, files: Sequence[tuple[Path, int, str]]) -> list[OSError | None]:
         """See `Tree.put`."""
         with ThreadPoolExecutor(min(self.workers, len(files) or 1)) as pool:
             return list(pool.map(self._put, files))
 
-    def _put(self, file: tuple[Path, str]) -> OSError | None:
-        source, name = file
+    def _put(self, file: tuple[Path, int, str]) -> OSError | None:
+        source, size, name = file
         try:
             opened = source.open("rb")
         except OSError as exc:
@@ -34,6 +36,8 @@ class RemoteTree(ABC):
             return exc
         try:
             with opened:
+                if os.fstat(opened.fileno()).st_size != size:
+                    return OSError(errno.EIO, f"not of {size} bytes", source)
                 self._create(name, iter(lambda: opened.read(self.piece), b""))
         except OSError as exc:
             return exc

@@ -50,5 +50,5 @@ def candidate(row: Any) -> Candidate:
         inline=row.inline,
         size=row.size,
         envelope=envelope,
-        link=filtering.link_of(json.loads(row.metadata)),
+        link=filtering.link_of(json.loads(row.metadata)) if row.role == "reference" else "",
     )

@@ -201,9 +201,12 @@ def test_a_full_disk_leaves_no_part_behind(world: WaitingDirectory, documents: D
         assert [answer.error for answer in send(entrance, batch)] == [None] * 21
 
 
-def test_a_blob_that_the_stage_lost_does_not_stop_its_neighbours(world: WaitingDirectory, documents: Documents) -> None:
+@pytest.mark.parametrize("left", [None, b"tw", b"two!"])
+def test_a_blob_that_the_stage_lost_does_not_stop_its_neighbours(
+    world: WaitingDirectory, documents: Documents, left: bytes | None
+) -> None:
     batch = [documents(b"one"), documents(b"two"), documents(b"three")]
-    batch[1].file.unlink()
+    batch[1].file.unlink() if left is None else batch[1].file.write_bytes(left)
     with world.driver().open(None) as entrance:
         answers = list(entrance.prepare(batch))
         good = [(answer, batch[answer.delivery_id - 1]) for answer in answers if isinstance(answer, Prepared)]
@@ -212,6 +215,7 @@ def test_a_blob_that_the_stage_lost_does_not_stop_its_neighbours(world: WaitingD
     assert bad[0] is batch[1]
     assert isinstance(bad[1], StageUnavailable)
     assert sorted(world.seen().values()) == [b"one", b"three"]
+    assert parts_in(world) == []
 
 
 def test_two_drivers_that_begin_at_once_agree_on_the_identity(world: WaitingDirectory) -> None:

@@ -15,7 +15,7 @@ from ezcold_operators.cold import create
 from ezcold_operators.cold.base import Driver
 from ezcold_operators.config.credentials import Credentials
 from ezcold_operators.config.scenario import Scenario
-from ezcold_operators.errors import ConfigurationError, ScenarioUnavailable
+from ezcold_operators.errors import ConfigurationError, ScenarioUnavailable, StageUnavailable
 from tests.cold.test_folder_driver import WaitingDirectory, in_a_child
 from tests.conftest import require
 from tests.contracts.driver import Documents, DriverContract, EntranceWorld, prepare, send
@@ -66,6 +66,19 @@ def world(server: Sshd | Samba) -> RemoteWaitingDirectory:
 @pytest.fixture
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
     return Documents(tmp_path_factory.mktemp("stage"))
+
+
+def test_a_blob_that_is_not_whole_does_not_stop_its_neighbours(
+    world: RemoteWaitingDirectory, documents: Documents
+) -> None:
+    batch = [documents(b"one"), documents(b"two"), documents(b"three")]
+    batch[1].file.write_bytes(b"tw")
+    with world.driver().open(world.credentials()) as entrance:
+        one, (bad, error), three = entrance.prepare(batch)
+        assert bad is batch[1]
+        assert isinstance(error, StageUnavailable)
+        list(entrance.deliver([(one, batch[0]), (three, batch[2])]))
+    assert sorted(world.seen().values()) == [b"one", b"three"]
 
 
 def test_many_at_once_each_arrive_once(world: RemoteWaitingDirectory, documents: Documents) -> None:

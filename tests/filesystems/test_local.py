@@ -54,11 +54,14 @@ def test_put_says_which_file_failed_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "good").write_bytes(b"x" * 3_000_000)
     (tmp_path / "in" / "there").write_text("old")
     with LocalTree(str(tmp_path / "in")) as tree:
-        missing, good, exists = tree.put(
-            [(tmp_path / "none", "n"), (tmp_path / "good", "g"), (tmp_path / "good", "there")]
-        )
+        missing, cut, good, exists = tree.put(
+            [(tmp_path / "none", 1, "n"), (tmp_path / "good", 3_000_001, "cut"), (tmp_path / "good", 3_000_000, "g"),
+             (tmp_path / "good", 3_000_000, "there")]
+        )  # fmt: skip
     assert isinstance(missing, FileNotFoundError)
     assert missing.filename == tmp_path / "none"
+    assert isinstance(cut, OSError)
+    assert cut.filename == tmp_path / "good"
     assert good is None
     assert isinstance(exists, FileExistsError)
     assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["g", "there"]
