@@ -27,6 +27,7 @@ install: .venv/.installed ## Everything into .venv, from the lock file
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	UV_COMPILE_BYTECODE=1 $(BIN)/uv sync --frozen --all-extras --all-groups
+	$(BIN)/python -m compileall -q ezcold_operators plugins dags
 	@touch $@
 
 .PHONY: system-packages
