@@ -15,4 +15,7 @@ def main() -> None:
     with told():
         from ezcold_operators.cli.app import run
 
-        run()
+        try:
+            run()
+        finally:
+            gc.freeze()  # what is left ends with the process: no last look through all of it
