@@ -119,6 +119,8 @@ def parse_parameters(value: bytes) -> tuple[str, dict[str, list[tuple[int | None
     found: dict[str, list[tuple[int | None, bool, bytes]]] = {}
     closable = True
     for _ in range(MOST_PARAMETERS):
+        if position == len(value):
+            break
         match = _PARAMETER.match(value, position)
         if not match:
             separators = _SEPARATORS.match(value, position)
@@ -131,8 +133,6 @@ def parse_parameters(value: bytes) -> tuple[str, dict[str, list[tuple[int | None
         if section:
             name, number, extended = section.groups()
             found.setdefault(name, []).append((int(number) if number else None, bool(extended), text))
-        if position == len(value):
-            break
     return main, found
 
 
