@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, or_, select, true, update
 
 from ezcold_operators.errors import Unavailable
 from ezcold_operators.ledger import holders
@@ -21,15 +21,23 @@ def claim(
     """Claim up to `limit` rows with an id above `after_id` that nobody living has claimed; their ids, ascending."""
     now, holder = ledger.now(conn), holders.me()
     where &= table.c.id > after_id
-    others = select(table.c.claimed_by).where(where, table.c.claimed_until >= now, table.c.claimed_by != holder)
-    dead = [h for h in conn.execute(others.distinct()).scalars() if holders.is_dead(h)]
-    free = or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, table.c.claimed_by.in_([*dead, holder]))
-    query = select(table.c.id).where(where, free).order_by(table.c.id).limit(limit)
-    found = list(conn.execute(query.with_for_update(skip_locked=True)).scalars().all())
+    free = or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, table.c.claimed_by == holder)
+    found = _first(conn, table, where & free, limit)
+    # Whose holders died, only among the rows that come before the last found: else each batch would read all that wait.
+    before = table.c.id < found[-1] if len(found) == limit else true()
+    held = select(table.c.claimed_by).where(where, before, table.c.claimed_until >= now, table.c.claimed_by != holder)
+    dead = [other for other in conn.execute(held.distinct()).scalars().all() if holders.is_dead(other)]
+    if dead:
+        found = _first(conn, table, where & (free | table.c.claimed_by.in_(dead)), limit)
     if found:
         values = {"claimed_by": holder, "claimed_until": now + LEASE_SECONDS}
         conn.execute(update(table).where(table.c.id.in_(found)).values(values))
     return found
+
+
+def _first(conn: Connection, table: Table, where: ColumnElement[bool], limit: int) -> list[int]:
+    query = select(table.c.id).where(where).order_by(table.c.id).limit(limit).with_for_update(skip_locked=True)
+    return list(conn.execute(query).scalars().all())
 
 
 def release(conn: Connection, table: Table, ids: Sequence[int]) -> None:

@@ -70,6 +70,21 @@ def test_a_claim_ends_at_once_with_its_holder_on_this_machine(book: Book) -> Non
     assert claim(book) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 9])
+def test_what_the_dead_held_is_claimed_in_its_turn(book: Book, limit: int) -> None:
+    held_by(book, dead_process(), 1000)
+    with book.ledger.transaction("test") as conn:  # 3 is a living one's, 5 is another dead one's
+        until = book.ledger.now(conn) + 1000
+        for item_id, holder in ((3, OTHER_MACHINE), (5, dead_process())):
+            values = {"claimed_by": holder, "claimed_until": until}
+            conn.execute(update(item).where(item.c.id == item_id).values(values))
+    claimed: list[int] = []
+    while some := claim(book, limit, after=max(claimed, default=0)):
+        assert len(some) <= limit
+        claimed += some
+    assert claimed == [1, 2, 4, 5]
+
+
 def test_a_reused_process_number_is_another_holder() -> None:
     host, machine, pid, start = holders.me().split("|")
     assert not holders.is_dead(holders.me())
