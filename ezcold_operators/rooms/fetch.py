@@ -107,8 +107,9 @@ def _stage_all(river: River, session: Session, unknown: list[Listed]) -> tuple[i
             began = time.monotonic()
             reading.read(session.read(span), staging)
             done += len(span)
-            staging.finish()
-            _wait(river, len(span), began, last=done >= len(small))
+            if river.launcher.limits.per_minute and done < len(small):
+                staging.finish()  # what lies here is known before we rest
+                _rest(river.launcher.limits.per_minute, len(span), began)
     return reading.stored, reading.whole
 
 
@@ -117,10 +118,8 @@ def _pace(river: River) -> int:
     return min(BATCH_ITEMS, per_minute) if per_minute else SPAN_ITEMS
 
 
-def _wait(river: River, count: int, began: float, *, last: bool) -> None:
-    per_minute = river.launcher.limits.per_minute
-    if per_minute and not last:
-        time.sleep(max(0.0, count * 60 / per_minute - (time.monotonic() - began)))
+def _rest(per_minute: int, count: int, began: float) -> None:
+    time.sleep(max(0.0, count * 60 / per_minute - (time.monotonic() - began)))
 
 
 class _Reading:

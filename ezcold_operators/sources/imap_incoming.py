@@ -17,7 +17,7 @@ from typing import Any
 
 from ezcold_operators.sources import mail_common
 from ezcold_operators.sources.imap_login import words_of
-from ezcold_operators.sources.imap_parse import LITERAL, TOKEN, Fetched, Malformed, Token, message
+from ezcold_operators.sources.imap_parse import TOKEN, Fetched, Malformed, Token, message
 
 KEPT = 1024
 """Bytes that are remembered; a BYE is one line."""
@@ -75,11 +75,10 @@ class Incoming:
 
     def _tokens(self, line: bytes, start: int) -> list[Token]:
         """An answer that begins with this line, literals and all."""
-        tokens: list[Token] = TOKEN.findall(line, start)
-        while literal := LITERAL.search(line):
-            tokens[-1] = (self._literal(int(literal[1])),)
-            line = self._line()
-            tokens += TOKEN.findall(line)
+        tokens: list[Any] = TOKEN.findall(line, start)
+        while tokens and tokens[-1][:1] == b"{":  # a literal's length, at the end of a line
+            tokens[-1] = (self._literal(int(tokens[-1][1:-1])),)
+            tokens += TOKEN.findall(self._line())
         return tokens
 
     def _line(self) -> bytes:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\{\d+\}$|[()]|(?:\[[^\]]*\]|[^\s()"\[\]{])+')
-LITERAL = re.compile(rb"\{(\d+)\}\Z")
-"""What a line ends in where a literal follows: the last of its tokens."""
-DATE = re.compile(rb"\s?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
-MONTHS = {name: n for n, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+DATE = re.compile(r"\s?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d:\d\d:\d\d) ([+-]\d{4})", re.ASCII)
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 Fetched = dict[bytes, Any]
 Token = bytes | tuple[bytes]
 """A word of a line, or a literal."""
@@ -40,7 +38,12 @@ def message(tokens: Sequence[Token]) -> Fetched:
         if isinstance(word, tuple):
             raise Malformed("a literal for a name")
         name = word.upper()
-        values[name] = _value(name, value)
+        if isinstance(value, tuple):
+            values[name] = value[0]
+        elif value.isdigit():
+            values[name] = int(value)
+        else:
+            values[name] = _text(name, value)
     return values
 
 
@@ -60,11 +63,7 @@ def _without_lists(tokens: Sequence[Token]) -> list[Token]:
     return kept
 
 
-def _value(name: bytes, token: Token) -> Any:
-    if isinstance(token, tuple):
-        return token[0]
-    if token.isdigit():
-        return int(token)
+def _text(name: bytes, token: bytes) -> Any:
     if token[:1] == b'"':
         text = re.sub(rb"\\(.)", rb"\1", token[1:-1]) if b"\\" in token else token[1:-1]
         return date(text) if name == b"INTERNALDATE" else text
@@ -73,14 +72,12 @@ def _value(name: bytes, token: Token) -> Any:
 
 def date(text: bytes) -> datetime | None:
     """`24-Nov-2026 10:00:00 +0100`; None for a date that is none."""
-    found = DATE.fullmatch(text)
+    found = DATE.fullmatch(text.decode("latin-1"))
     if not found:
         return None
-    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
-    offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+    day, month, year, clock, zone = found.groups()
     try:
-        zone = timezone(-offset if sign == b"-" else offset)
-        number = MONTHS[month.lower()]
-        return datetime(int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=zone)
-    except (ValueError, KeyError):
+        number = MONTHS.index(month.lower()) + 1
+        return datetime.fromisoformat(f"{year}-{number:02}-{day:0>2}T{clock}{zone}")
+    except ValueError:
         return None
