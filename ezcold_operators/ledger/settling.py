@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from ezcold_operators.ledger.deliveries import unsettled_filter
 from ezcold_operators.ledger.events import Event, clean, record
@@ -16,11 +16,11 @@ from ezcold_operators.ledger.tables import delivery, document, event, item
 def ready(conn: Connection, launcher: str, after_id: int, limit: int) -> list[Any]:
     """Items whose every document is judged and every delivery has a receipt, ascending by id above `after_id`.
 
-    Each row has `wanted`: something of it was sent; never `dismissed`. A duplicate is ready when its original is.
+    Each row has `wanted`: something of it was sent. A duplicate is ready when its original is.
     """
     wanted = select(delivery.c.id).where(delivery.c.item_id == item.c.id).exists().label("wanted")
     query = (
-        select(item, wanted, false().label("dismissed"))
+        select(item, wanted)
         .where(
             item.c.launcher == launcher, item.c.state == "decoded", item.c.duplicate_of.is_(None), ~unsettled_filter(),
             item.c.id > after_id,
