@@ -20,7 +20,7 @@ from ezcold_operators.rooms import groups, orphans
 from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.outgoing import columns, outgoing, prepared
 
-BATCH = 200
+BATCH = 400
 BATCH_BYTES = 64_000_000
 
 
