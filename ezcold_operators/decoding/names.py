@@ -169,6 +169,8 @@ def _value(value: bytes, start: int, closable: bool) -> tuple[bytes, int, bool]:
 
 def _unescape(text: bytes) -> bytes:
     """Only a quote and a backslash are escaped: a Windows path keeps its single ones."""
+    if b"\\" not in text:
+        return text
     return b"\\".join(piece.replace(b'\\"', b'"') for piece in text.split(b"\\\\"))
 
 
