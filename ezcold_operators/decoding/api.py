@@ -14,21 +14,21 @@ EVERYTHING = ("mail", "outlook", "tnef", "smime", "archive", "envelope")
 MAIL_NAMES = (".eml", ".mht", ".mhtml")
 
 
-def decode(raw: Path, workdir: Path, options: Options) -> Decoded:
+def decode(raw: Path, workdir: Path, options: Options, prefix: str = "") -> Decoded:
     """Find every document of one item.
 
     Never raises for what the item holds: what cannot be read is said in `Decoded.quarantined`.
 
     :param raw: the item's bytes; only read.
-    :param workdir: an existing directory of this item's own; documents are written there under names of ours.
+    :param workdir: an existing directory; documents are written there under names of ours, which begin with `prefix`.
     :raises OSError: our own disk fails.
     :raises ConfigurationError: an envelope needs what is not installed.
     """
     options = _kind(raw, options)
     size = raw.stat().st_size
-    session = Unfolding(workdir, options, size)
+    session = Unfolding(workdir, options, size, prefix)
     if options.kind == "adullact" or (options.kind == "file" and session.allows("envelope")):
-        found = _envelope(raw, workdir, options)
+        found = _envelope(raw, workdir, options, prefix)
         if found is not None:
             return found
     try:
@@ -38,14 +38,14 @@ def decode(raw: Path, workdir: Path, options: Options) -> Decoded:
     return session.result()
 
 
-def decode_any(raw: Path, workdir: Path, options: Options | None = None) -> Decoded:
+def decode_any(raw: Path, workdir: Path, options: Options | None = None, prefix: str = "") -> Decoded:
     """Decode any file by what it is, everything opened: for the command line.
 
     A mail, .msg, winmail.dat, archive or envelope is opened; anything else is its own only document.
     """
     options = options or Options()
     unpack = tuple(dict.fromkeys((*EVERYTHING, *options.unpack)))
-    return decode(raw, workdir, replace(options, kind="any", unpack=unpack, name=options.name or raw.name))
+    return decode(raw, workdir, replace(options, kind="any", unpack=unpack, name=options.name or raw.name), prefix)
 
 
 def _kind(raw: Path, options: Options) -> Options:
@@ -66,10 +66,10 @@ def _is_mail(head: bytes, raw: Path, name: str, least: int = 2) -> bool:
     return looks_like_mail(head, least)
 
 
-def _envelope(raw: Path, workdir: Path, options: Options) -> Decoded | None:
+def _envelope(raw: Path, workdir: Path, options: Options, prefix: str) -> Decoded | None:
     from .adullact import decode_envelope
 
-    return decode_envelope(raw, workdir, options)
+    return decode_envelope(raw, workdir, options, prefix)
 
 
 def _open(raw: Path, size: int, session: Unfolding, options: Options) -> None:

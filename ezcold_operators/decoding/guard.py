@@ -221,6 +221,8 @@ class DecoderProcess(Decoder):
         """Remove what was written for an item."""
         if request.workdir.is_dir():
             for entry in request.workdir.iterdir():
+                if not entry.name.startswith(request.prefix):
+                    continue
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry, ignore_errors=True)
                 else:

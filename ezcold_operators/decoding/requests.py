@@ -24,9 +24,11 @@ AHEAD_MB = 64
 class Request:
     """One item to decode.
 
-    :param workdir: the item's own directory; made if absent, emptied if decoding fails.
+    :param workdir: where the item's documents are written; made if absent.
     :param tag: the caller's own, comes back unread.
     :param size: bytes of `raw`, where they are known.
+    :param prefix: what the names of the item's files begin with, unless the directory is its own; those of an item
+        whose decoding fails are removed.
     """
 
     raw: Path
@@ -34,6 +36,7 @@ class Request:
     options: Options = field(default_factory=Options)
     tag: Any = None
     size: int | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class Queue:
     def add(self, request: Request) -> Sent:
         """A request, as it is to be sent."""
         seconds = self.deadline.of(_size(request.raw) if request.size is None else request.size)
-        files = json.dumps([str(request.raw), str(request.workdir)])
+        files = json.dumps([str(request.raw), str(request.workdir), request.prefix])
         line = f'{{"files": {files}, "seconds": {seconds}, "options": {_plain(request.options)}}}\n'.encode("ascii")
         self.sent.append(Sent(request, line, seconds))
         self.volume += len(line)

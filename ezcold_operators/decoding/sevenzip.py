@@ -32,7 +32,7 @@ def open_sevenzip(part: Path, path: str, session: Unfolding) -> None:
     :raises LimitExceeded: it unpacks to more than the limits allow.
     """
     cap, limit = _cap(part.stat().st_size, session)
-    with TemporaryDirectory(dir=session.workdir) as folder:
+    with TemporaryDirectory(dir=session.workdir, prefix=session.prefix) as folder:
         lines = _run(part, Path(folder), cap, session)
         members = Members(path, session)
         problem = _("its reader ended without an answer (more memory needed than is allowed?)")

@@ -78,13 +78,15 @@ def _write(out: int, piece: bytes) -> None:
 class Unfolding(Bounded):
     """The state of one item's decoding.
 
-    :param workdir: an existing directory that belongs to this item alone.
+    :param workdir: an existing directory.
     :param item_size: bytes of the raw item, against which `max_ratio` is measured.
+    :param prefix: what the names of this item's files begin with, where others lie in the same directory.
     """
 
-    def __init__(self, workdir: Path, options: Options, item_size: int) -> None:
+    def __init__(self, workdir: Path, options: Options, item_size: int, prefix: str = "") -> None:
         super().__init__(options.limits, item_size)
         self.workdir = workdir
+        self.prefix = prefix
         self.options = options
         self.documents: list[Found] = []
         self.headers: Headers | None = None
@@ -101,7 +103,7 @@ class Unfolding(Bounded):
     def new_file(self) -> Path:
         """A path in the work directory that does not exist yet."""
         self._files += 1
-        return self.workdir / f"{self._files:06d}"
+        return self.workdir / f"{self.prefix}{self._files:06d}"
 
     # -- what openers give
 

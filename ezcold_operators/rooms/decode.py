@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from ezcold_operators.ledger.tables import item
 from ezcold_operators.rooms import partials
 from ezcold_operators.rooms.base import Keys, River, decode_options, decryption_keys
 from ezcold_operators.rooms.staging import Staging
-from ezcold_operators.stage import Batch, Blob, mapped
+from ezcold_operators.stage import Batch, Blob
 
 BATCH = 200
 WRITE_ITEMS = 200
@@ -64,8 +64,7 @@ class Decoding:
         self.staging: Staging[_Written] = Staging(self._record)
         self._decoders = decoders
         self._workdir = workdir
-        self._folders: list[Path] = []
-        self._made = 0
+        self._sent = 0
         self._keys: Keys | None = None
         self._options: Options | None = None
         self._rows: deque[Any] = deque()
@@ -168,7 +167,9 @@ class Decoding:
         for whole, parts in partials.whole_mails(self.river, list(self._parts.values()), self._workdir):
             first, others = parts[0].row, [part.row.id for part in parts[1:]]
             options = decode_options(self.river.launcher, "", self._keys)
-            for request, answer in self._decoders.map([Request(whole, self._folder(), options, tag=first)]):
+            for request, answer in self._decoders.map(
+                [Request(whole, self._workdir, options, tag=first, prefix=f"{whole.name}-")]
+            ):
                 if isinstance(answer, Failure):
                     self._fail(first, answer.reason)
                 else:
@@ -179,23 +180,9 @@ class Decoding:
     def _request(self, row: Any) -> Request:
         if self._options is None or self._options.name != row.name:
             self._options = decode_options(self.river.launcher, row.name, self._unlock())
-        return Request(self.river.stage.path(row.sha256), self._folder(), self._options, tag=row, size=row.size)
-
-    def _folder(self) -> Path:
-        """An empty folder for one item; emptied ones are used again, for making one costs as much as a small file."""
-        if self._folders:
-            return self._folders.pop()
-        self._made += 1
-        folder = self._workdir / str(self._made)
-        with mapped(self.river.stage.root):
-            folder.mkdir()
-        return folder
-
-    def _emptied(self, folder: Path) -> None:
-        with suppress(OSError):
-            for left in folder.iterdir():
-                left.unlink()
-            self._folders.append(folder)
+        self._sent += 1
+        raw, prefix = self.river.stage.path(row.sha256), f"{self._sent}-"
+        return Request(raw, self._workdir, self._options, tag=row, size=row.size, prefix=prefix)
 
     def _fail(self, row: Any, reason: str) -> None:
         with self.river.ledger.transaction("decode.failed") as conn:
@@ -211,7 +198,7 @@ class Decoding:
             return
         batch = self.river.stage.batch()
         new = [_decoding(request.tag, answer, batch) for request, answer in found]
-        self.staging.give(batch, _Written(new, [request.workdir for request, _answer in found], followers))
+        self.staging.give(batch, _Written(new, followers))
 
     def _record(self, written: _Written) -> None:
         with self.river.ledger.transaction("decode.decoded") as conn:
@@ -219,18 +206,15 @@ class Decoding:
             self.documents += decodings.decoded(*args, written.decodings)
             if written.followers:
                 decodings.follow(*args, written.followers, written.decodings[0].item_id)
-        for folder in written.folders:
-            self._emptied(folder)
         self.decoded += len(written.decodings)
         self.river.progress("decode", self.decoded, None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What a batch of the stage holds: decodings, the emptied folders of their items, items that follow the first."""
+    """What a batch of the stage holds: decodings, items that follow the first of them."""
 
     decodings: list[NewDecoding]
-    folders: list[Path]
     followers: Sequence[int]
 
 

@@ -182,3 +182,20 @@ def test_what_a_library_prints_does_not_disturb_the_protocol(mail: Path, tmp_pat
         if before is not None:
             os.environ["PYTHONPATH"] = before
     assert names(answers) == [["a.pdf"]] * 3
+
+
+def test_items_share_a_directory_and_a_failed_one_takes_only_its_own_files(
+    mail: Path, never: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    work = [Request(file, shared, prefix=f"{n}-") for n, file in enumerate((mail, never, mail), 1)]
+    shared.mkdir()
+    for name in ("2-partial", "20-another's"):
+        (shared / name).write_bytes(b"bytes")
+    with DecoderProcess(Deadline(base=0.5, per_mb=0)) as decoder:
+        answers = list(decoder.map(work))
+    assert names(answers) == [["a.pdf"], "decoding took longer than 0.5 s", ["a.pdf"]]
+    assert sorted(file.name.partition("-")[0] for file in shared.iterdir()) == ["1", "20", "3"]
+    for _, answer in (answers[0], answers[2]):
+        assert isinstance(answer, Decoded)
+        assert answer.documents[0].file.read_bytes() == b"%PDF-1.4\n"

@@ -18,17 +18,17 @@ from ezcold_operators.decoding.limits import LimitExceeded
 __all__ = ["decode_envelope"]
 
 
-def decode_envelope(raw: Path, workdir: Path, options: Options) -> Decoded | None:
+def decode_envelope(raw: Path, workdir: Path, options: Options, prefix: str = "") -> Decoded | None:
     """The documents and facts of one envelope, or None if this file is none.
 
     XML with a DOCTYPE is quarantined even when its type cannot be known; so is a damaged or hostile archive, but only
     where nothing but envelopes is expected (`kind` adullact): elsewhere it is the archive decoder's.
 
     :param raw: one file: an XML, a PDF, an archive, or the bundle in which the source hands over files side by side.
-    :param workdir: an existing directory of ours; new files get names of ours.
+    :param workdir: an existing directory of ours; new files get names of ours, which begin with `prefix`.
     :raises ConfigurationError: a Factur-X comes and pypdf is not installed, or `EZCOLD_XSD_DIR` is wrong.
     """
-    work = Work(workdir, options, raw.stat().st_size)
+    work = Work(workdir, options, raw.stat().st_size, prefix)
     try:
         work.envelope = assemble(raw, work, options)
     except (LimitExceeded, XmlRefused) as refused:

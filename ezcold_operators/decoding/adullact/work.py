@@ -91,10 +91,10 @@ class Writer:
 
 
 class Work(Unfolding):
-    """One item's bench."""
+    """One item's bench; its files have names of their own, since another decoder follows when this is no envelope."""
 
-    def __init__(self, workdir: Path, options: Options, item_size: int) -> None:
-        super().__init__(workdir, options, item_size)
+    def __init__(self, workdir: Path, options: Options, item_size: int, prefix: str = "") -> None:
+        super().__init__(workdir, options, item_size, f"{prefix}e")
         self._paths: set[str] = set()
 
     def _count(self, size: int) -> None:
@@ -106,16 +106,11 @@ class Work(Unfolding):
         for frame in self._frames:
             frame.produced += size
 
-    def new_file(self) -> Path:
-        """Names of their own, since another decoder may work in the same directory when this is no envelope."""
-        self._files += 1
-        return self.workdir / f"e{self._files:06d}"
-
     def clear(self) -> None:
         """Remove every file that is no document."""
         kept = {found.file for found in self.documents}
         for number in range(1, self._files + 1):
-            file = self.workdir / f"e{number:06d}"
+            file = self.workdir / f"{self.prefix}{number:06d}"
             if file not in kept:
                 file.unlink(missing_ok=True)
 
