@@ -71,15 +71,14 @@ class Acknowledger:
             return
         seen, failed = self._proofs(Fetcher(self._connection, folder, validity, writable=True), items)
         for part in _parts(items):
-            mine = [item for item in part if seen.get(uid(item)) == item.fingerprint]
-            if mine:
+            states = [(uid(item), item, seen.get(uid(item)) == item.fingerprint) for item in part]
+            if mine := [item for _number, item, ours in states if ours]:
                 failed |= self._try(mine, after, target, moves, copied)
-            ours = set(map(uid, mine))
-            for item in part:
-                if uid(item) in failed:
-                    yield Outcome(item, "failed", failed[uid(item)])
+            for number, item, ours in states:
+                if number in failed:
+                    yield Outcome(item, "failed", failed[number])
                 else:
-                    yield Outcome(item, "done" if uid(item) in ours else "gone")
+                    yield Outcome(item, "done" if ours else "gone")
 
     def _proofs(self, fetcher: Fetcher, items: Sequence[Listed]) -> tuple[dict[int, str | None], dict[int, str]]:
         """What stands under each UID, and why it cannot be said, all of it seen over the connection that is open now.

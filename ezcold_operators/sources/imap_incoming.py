@@ -24,7 +24,8 @@ KEPT = 1024
 CHUNK = 64 * 1024
 LONGEST = 1_000_000
 """Bytes of a line, as with imaplib."""
-FETCH = re.compile(rb"\* \d+ FETCH \(?", re.IGNORECASE)
+NUMBERED = re.compile(rb"\* \d+ (?:FETCH \(?|(EXPUNGE)\Z)", re.IGNORECASE)
+"""What is told of single mails: an answer to FETCH, or that one is gone, one line for each that is moved."""
 BYE = re.compile(rb"\* BYE (?P<text>[^\r\n]*)\r\n\Z", re.IGNORECASE)
 
 
@@ -55,14 +56,16 @@ class Incoming:
         self._found, self._malformed = {}, False
 
     def _other_line(self) -> bytes:
-        """The next line that does not begin an answer to FETCH."""
+        """The next line that is not told of a single mail."""
         while True:
             line = self._line()
-            start = FETCH.match(line)
-            if start is None:
+            numbered = NUMBERED.match(line)
+            if numbered is None:
                 return line
+            if numbered[1]:  # nothing is remembered by sequence number
+                continue
             try:
-                values = message(self._tokens(line, start.end()))
+                values = message(self._tokens(line, numbered.end()))
             except ValueError:  # also a number of a thousand digits; told when all is read: there may come a word why
                 self._malformed = True
                 continue
