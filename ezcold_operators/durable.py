@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +17,8 @@ R = TypeVar("R")
 
 THREADS = 4
 """fsyncs that wait at once: a journalling file system commits them as one group."""
+OPEN_FILES = 200
+"""Files that are open together while they wait for the disk: for each such lot it commits its journal anew."""
 
 
 def begin(fd: int) -> None:
@@ -44,19 +45,30 @@ def fsync_all(paths: Iterable[str | Path]) -> None:
 
     :raises OSError: of one that may not survive; the others are no more certain then.
     """
-    in_slices(fsync, list(paths))
+    in_slices(_fsync_some, list(paths))
 
 
-def in_slices(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What waits for the disk, several at once, in slices: handing over each by itself would cost more than an fsync.
+def _fsync_some(paths: Sequence[str | Path]) -> Sequence[str | Path]:
+    for path in paths:
+        fsync(path)
+    return paths
 
-    :param act: called once for each item; what it raises ends its slice, and is raised when the others are done.
+
+def in_slices(act: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
+    """What is done with files, in several threads at once: the disk and the kernel need no interpreter.
+
+    :param act: called with some of the items, at most OPEN_FILES at a time in all, so that it may have them open
+        together; an answer for each. What it raises is raised when the others are done.
     """
     if len(items) <= THREADS:
-        return [act(item) for item in items]
-    slices = [items[start::THREADS] for start in range(THREADS)]
+        return list(act(items))
+    from concurrent.futures import ThreadPoolExecutor  # decoder children never come here
+
     done: list[Any] = [None] * len(items)
     with ThreadPoolExecutor(THREADS) as pool:
-        for start, answers in enumerate(pool.map(lambda some: [act(item) for item in some], slices)):
-            done[start::THREADS] = answers
+        for first in range(0, len(items), OPEN_FILES):
+            some = items[first : first + OPEN_FILES]
+            answers = pool.map(act, [some[start::THREADS] for start in range(THREADS)])
+            for start, few in enumerate(answers, first):
+                done[start : first + len(some) : THREADS] = few
     return done

@@ -20,8 +20,6 @@ from ezcold_operators import durable
 from ezcold_operators.filesystems.base import Reading, Stat, Tree
 from ezcold_operators.filesystems.linux import copy, rename_new
 
-OPEN_FILES = 200
-"""Copies that are open together while they wait for the disk: for each such lot it commits its journal anew."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -146,12 +144,11 @@ class LocalTree:
                 os.close(fd)
 
     def put(self, files: Sequence[tuple[Path, int, str]]) -> list[OSError | None]:
-        answers: list[OSError | None] = []
-        for start in range(0, len(files), OPEN_FILES):
-            some = files[start : start + OPEN_FILES]
-            copied = [(name, self._copy_new(source, size, name)) for source, size, name in some]
-            answers += durable.in_slices(self._sync_new, copied)
-        return answers
+        return durable.in_slices(self._put_some, files)
+
+    def _put_some(self, files: Sequence[tuple[Path, int, str]]) -> list[OSError | None]:
+        copied = [(name, self._copy_new(source, size, name)) for source, size, name in files]
+        return [self._sync_new(one) for one in copied]
 
     def _copy_new(self, source: Path, size: int, name: str) -> int | OSError:
         """An open descriptor of the copy; its fsync must be asked of this one, which alone knows of failed writes."""
