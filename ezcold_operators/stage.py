@@ -16,21 +16,17 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 from ezcold_operators import durable
 from ezcold_operators.errors import StageUnavailable
 from ezcold_operators.i18n import _
 from ezcold_operators.steps import step
 
-SMALL = 256_000
-"""Bytes that a put holds in memory until the commit, which writes many such files at once."""
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 ORPHAN_SECONDS = 24 * 3600.0
 
 
@@ -126,14 +122,6 @@ def _older(entry: os.DirEntry[str], before: float) -> bool:
         return False
 
 
-class _Pending(NamedTuple):
-    """A file that is to become a blob, and its bytes where it is not written yet."""
-
-    temporary: str
-    blob: Blob
-    unwritten: bytes | None
-
-
 class Batch:
     """Puts on their way into the stage."""
 
@@ -141,7 +129,7 @@ class Batch:
         self._stage = stage
         self._disk = mapped(stage.root)
         self._names = map(f"{stage.tmp}/{secrets.token_hex(16)}-{{}}".format, count())
-        self._pending: list[_Pending] = []
+        self._pending: list[tuple[str, Blob]] = []
 
     def __enter__(self) -> Batch:
         return self
@@ -150,30 +138,17 @@ class Batch:
         self.drop()
 
     def put(self, chunks: Iterable[bytes]) -> Blob:
-        """Hash, and write what is large; what is small is written by the commit. Durable only after that.
+        """Write and hash. Durable only after commit.
 
         :raises StageUnavailable: disk full, read-only, failing; errors of `chunks` itself pass through.
         """
         temporary = next(self._names)
-        digest, data, rest = hashlib.sha256(), b"", iter(chunks)
-        for chunk in rest:
-            digest.update(chunk)
-            data += chunk
-            if len(data) > SMALL:
-                size = self._write(temporary, data, rest, digest)
-                return self._add(temporary, Blob(digest.hexdigest(), size))
-        return self._add(temporary, Blob(digest.hexdigest(), len(data)), data)
-
-    def _write(self, temporary: str, data: bytes, rest: Iterator[bytes], digest: hashlib._Hash) -> int:
-        """A large file: these bytes, which are hashed, and the rest, which are not yet; how many."""
-        size = len(data)
+        digest, size = hashlib.sha256(), 0
         try:
             with self._disk:
-                fd = os.open(temporary, NEW, 0o600)
+                fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                with self._disk:
-                    _write_all(fd, data)
-                for chunk in rest:
+                for chunk in chunks:
                     digest.update(chunk)
                     size += len(chunk)
                     with self._disk:
@@ -185,15 +160,13 @@ class Batch:
         except BaseException:
             _remove(temporary)
             raise
-        return size
-
-    def _add(self, temporary: str, blob: Blob, unwritten: bytes | None = None) -> Blob:
-        self._pending.append(_Pending(temporary, blob, unwritten))
+        blob = Blob(digest.hexdigest(), size)
+        self._pending.append((temporary, blob))
         return blob
 
     def adopt(self, file: Path, blob: Blob) -> None:
         """Take over a finished file that lies on the stage's file system and was hashed by its writer."""
-        self._add(str(file), blob)
+        self._pending.append((str(file), blob))
 
     def commit(self) -> None:
         """Make every put durable, in this order: file contents, names, folders."""
@@ -203,7 +176,7 @@ class Batch:
         try:
             with self._disk:
                 with step("stage.fsync"):
-                    durable.in_slices(_sync, pending)
+                    durable.fsync_all(temporary for temporary, _blob in pending)
                 with step("stage.rename"):
                     folders = self._place(pending)
                 with step("stage.fsync_folders"):
@@ -212,10 +185,10 @@ class Batch:
             self._pending = pending
             raise
 
-    def _place(self, pending: list[_Pending]) -> set[str]:
+    def _place(self, pending: list[tuple[str, Blob]]) -> set[str]:
         """Give them their names; the folders that changed."""
         folders: set[str] = set()
-        for temporary, blob, _unwritten in pending:
+        for temporary, blob in pending:
             folder = f"{self._stage.blobs}/{blob.sha256[:1]}"
             # Replacing a blob by the same bytes is harmless, refreshes its time, and makes sure that it is durable.
             try:
@@ -229,7 +202,7 @@ class Batch:
 
     def drop(self) -> None:
         """Forget what was not committed."""
-        for temporary, _blob, _unwritten in self._pending:
+        for temporary, _blob in self._pending:
             _remove(temporary)
         self._pending = []
 
@@ -238,23 +211,6 @@ def _remove(temporary: str | os.DirEntry[str]) -> None:
     """Not at any price: on a disk that turned read-only this must not hide why; the sweep takes what is left."""
     with suppress(OSError):
         os.unlink(temporary)
-
-
-def _sync(some: Sequence[_Pending]) -> Sequence[_Pending]:
-    """Make files durable, each on its way to the disk before the first is waited for."""
-    with ExitStack() as opened:
-        for fd in [_opened(one, opened) for one in some]:
-            os.fsync(fd)
-    return some
-
-
-def _opened(one: _Pending, opened: ExitStack) -> int:
-    fd = os.open(one.temporary, os.O_RDONLY | os.O_CLOEXEC if one.unwritten is None else NEW, 0o600)
-    opened.callback(os.close, fd)  # some file systems say only here that there was no room
-    if one.unwritten is not None:
-        _write_all(fd, one.unwritten)
-        durable.begin(fd)
-    return fd
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ezcold_operators.errors import StageUnavailable
 from ezcold_operators.rooms.staging import Staging
-from ezcold_operators.stage import SMALL, Batch, Stage
+from ezcold_operators.stage import Batch, Stage
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_batch_that_cannot_be_kept_is_never_believed(stage: Stage) -> None:
         with Staging(ledger.write) as staging:
             staging.give(*filled(stage, b"kept"))
             staging.finish()
-            batch, hashes = filled(stage, b"lost" * SMALL)
+            batch, hashes = filled(stage, b"lost")
             shutil.rmtree(stage.tmp)
             staging.give(batch, hashes)
             stage.tmp.mkdir()
