@@ -87,6 +87,13 @@ def test_answers_that_are_none(sent: bytes) -> None:
     assert parse(b"* 1 FETCH (UID 7)\r\n") == {7: {b"UID": 7}}
 
 
+@pytest.mark.parametrize("opening", [b'"', b'"\\', b"[", b"a[", b"{1", b"("])
+def test_a_line_of_openings_is_read_once(opening: bytes) -> None:
+    """A second look from each of them would outlive the test's own time limit."""
+    with pytest.raises(Malformed):
+        parse(b"* 1 FETCH (UID 7 X " + opening * (LONGEST // 2) + b"\r\n")
+
+
 @pytest.mark.parametrize("sent", [b"", b"* OK", b"* OK\n", b"* 1 FETCH (UID 7 BODY[] {9}\r\nabc"])
 def test_a_stream_that_ends(sent: bytes) -> None:
     wire = Wire(sent, 2)
