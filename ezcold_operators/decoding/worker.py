@@ -46,13 +46,13 @@ def main() -> None:
 def serve(request: dict[str, Any]) -> dict[str, Any]:
     """Decode one item; whatever it makes us raise is its failure, except our own disk's."""
     try:
-        raw, workdir, prefix = request["files"]
-        workdir = Path(workdir)
+        *files, prefix = request["files"]
+        raw, workdir = map(Path, files)
         if not workdir.is_dir():
             workdir.mkdir(parents=True, exist_ok=True)
         options = options_from(request["options"])
         find = decode_any if options.kind == "any" else decode
-        return decoded_to(find(Path(raw), workdir, options, prefix))
+        return decoded_to(find(raw, workdir, options, prefix))
     except OSError as error:
         if is_disk_failure(error):
             return {"disk": error.strerror or type(error).__name__}

@@ -96,7 +96,7 @@ class Decoding:
         if self._trouble is not None:
             raise self._trouble
         self._unlock()  # what is wrong with the keys is said even when nothing waits
-        self._drain()
+        self._drain()  # the turns' pass: what is under way must not be claimed again
         with self.river.ledger.transaction("decode.revived") as conn:
             items.revive(conn, self.river.id, self.river.stage.has)
         for _attempt in range(items.ATTEMPTS):
@@ -136,7 +136,7 @@ class Decoding:
             self._more = bool(rows)
             if rows:
                 self._last = rows[-1].id
-                self._rows.extend(self._here(rows))
+                self._rows.extend(row for row in self._here(rows) if row.id not in self._parts)
         return bool(self._rows)
 
     def _take(self, request: Request, answer: Decoded | Failure) -> None:

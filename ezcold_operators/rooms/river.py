@@ -62,7 +62,7 @@ class Run:
         with decoding(self.river) as room:
             self.river.meanwhile = room.turn
             self._room(lambda: fetch(self.river, only_debts=only_debts))
-            return room.finish()
+            return {} if self._no_ledger else room.finish()
 
     def exit_code(self, counts: dict[str, Any]) -> int:
         """2 configuration; else 1 an item failed or was quarantined; else 3 unavailable or refused; else 0."""

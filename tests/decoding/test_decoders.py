@@ -11,6 +11,7 @@ import pytest
 from ezcold_operators.decoding import Decoded
 from ezcold_operators.decoding.decoders import Decoders
 from ezcold_operators.decoding.requests import AHEAD, Failure, Request
+from tests.decoding.children import decoder_children
 
 MAIL = (
     b"From: a@example.fr\r\nSubject: %d\r\nContent-Type: application/pdf; name=a%d.pdf\r\n"
@@ -28,12 +29,6 @@ def requests(tmp_path: Path) -> list[Request]:
     return made
 
 
-def children() -> set[int]:
-    tasks = Path("/proc/self/task").glob("*/children")
-    found = {int(pid) for task in tasks for pid in task.read_text().split()}
-    return {pid for pid in found if b"decoding.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
-
-
 def name_of(answer: Decoded | Failure) -> str | None:
     return None if isinstance(answer, Failure) else answer.documents[0].name
 
@@ -41,19 +36,19 @@ def name_of(answer: Decoded | Failure) -> str | None:
 def test_every_item_is_answered_once_under_its_own_tag(requests: list[Request]) -> None:
     with Decoders(2) as decoders:
         answers = {request.tag: name_of(answer) for request, answer in decoders.map(requests)}
-        assert len(children()) == 2
+        assert len(decoder_children()) == 2
         again = [request.tag for request, _answer in decoders.map(requests[:5])]
     assert answers == {n: f"a{n}.pdf" for n in range(3 * AHEAD)}
     assert again == list(range(5))
-    assert not children()
+    assert not decoder_children()
 
 
 def test_nothing_to_do_and_little_to_do_start_no_child_too_many(requests: list[Request]) -> None:
     with Decoders(2) as decoders:
         assert list(decoders.map([])) == []
-        assert not children()
+        assert not decoder_children()
         assert len(list(decoders.map(requests[:20]))) == 20
-        assert len(children()) == 1
+        assert len(decoder_children()) == 1
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -61,7 +56,7 @@ def test_a_killed_child_costs_one_item(requests: list[Request], victim: int) -> 
     with Decoders(2) as decoders:
         answering = decoders.map(requests)
         answers = dict([next(answering), next(answering)])
-        os.kill(sorted(children())[victim], signal.SIGKILL)
+        os.kill(sorted(decoder_children())[victim], signal.SIGKILL)
         answers |= dict(answering)
     failed = [request.tag for request, answer in answers.items() if isinstance(answer, Failure)]
     assert len(answers) == 3 * AHEAD

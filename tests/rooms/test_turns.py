@@ -14,6 +14,7 @@ from ezcold_operators.rooms.base import River
 from ezcold_operators.rooms.decode import opened
 from ezcold_operators.rooms.fetch import fetch
 from ezcold_operators.rooms.river import Run
+from tests.decoding.children import decoder_children
 from tests.rooms.house import PDF, House
 
 ITEMS = 1600
@@ -25,12 +26,6 @@ def house(tmp_path: Path) -> House:
     for n in range(ITEMS):
         house.zip(f"{n}.zip", {f"facture {n}.pdf": PDF + b"%d" % n})
     return house
-
-
-def decoders() -> set[int]:
-    tasks = Path("/proc/self/task").glob("*/children")
-    found = {int(pid) for task in tasks for pid in task.read_text().split()}
-    return {pid for pid in found if b"decoding.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
 def states(river: River) -> dict[str, int]:
@@ -56,7 +51,7 @@ def test_a_decoder_killed_between_two_turns_costs_nothing(house: House) -> None:
         def turn() -> None:
             room.turn()
             if not killed:
-                killed.update(decoders())
+                killed.update(decoder_children())
                 for pid in killed:
                     os.kill(pid, signal.SIGKILL)
 
